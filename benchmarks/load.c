@@ -1,0 +1,432 @@
+/* The load generator: a closed loop of HTTP/1.1 requests over many connections.
+ *
+ * One thread, edge-triggered epoll, one canned request. Every answer is checked (status, framing,
+ * length, and its bytes when they are few); every failure is counted by kind. It has to cost less
+ * per request than the servers it measures, so nothing is allocated after start-up, a connection is
+ * registered with epoll once, and large bodies are counted and dropped in the kernel (MSG_TRUNC).
+ *
+ * usage: load PORT REQUEST_FILE CONNECTIONS SECONDS BODY_BYTES keep|close|hold [BODY_FILE]
+ *
+ * keep   one request after the other on each connection, until SECONDS have passed
+ * close  a new connection for each request; the server has to close it after its answer
+ * hold   one request on each connection, then "held N" on stdout; when stdin ends, a second
+ *        request on each, which shows that the connections were alive all the time
+ *
+ * The last line on stdout is a JSON object. Only complete answers count as requests.
+ */
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define HEAD_SIZE 4096
+#define READ_SIZE 262144
+#define MAX_EVENTS 256
+#define MAX_ERRORS 1000 /* a server this broken need not be asked any longer */
+#define OPENING 64      /* connections being opened at a time in hold mode: below any backlog */
+#define TIMEOUT_NS 10000000000ull
+#define HISTOGRAM_US (1 << 21)
+#define SOURCES 200 /* loopback source addresses in close mode: no port is reused within its TIME_WAIT */
+
+enum phase { CLOSED, SENDING, HEAD, COUNTED, CHUNKED, UNTIL_CLOSE, AWAIT_CLOSE, RESTING };
+enum chunk_part { CHUNK_SIZE, CHUNK_LINE, CHUNK_DATA, CHUNK_END, TRAILER_START, TRAILER_LINE };
+enum mode { KEEP, CLOSE, HOLD };
+enum error { CONNECT, BROKEN, STATUS, FRAMING, LENGTH, CONTENT, TIMEOUT, ERROR_KINDS };
+
+static const char *error_names[ERROR_KINDS] = {
+    "connect", "broken", "status", "framing", "length", "content", "timeout",
+};
+
+struct connection {
+    int descriptor;
+    enum phase phase;
+    enum chunk_part chunk_part;
+    int last_answer; /* the head said Connection: close */
+    size_t sent;
+    uint64_t body_seen, remaining, started;
+    size_t head_used;
+    char head[HEAD_SIZE];
+};
+
+static struct connection *connections;
+static char *request, *expected, scratch[READ_SIZE], error_sample[128];
+static size_t request_size;
+static uint64_t expected_size, answered, reopened, errors[ERROR_KINDS], total_errors, deadline;
+static uint32_t histogram[HISTOGRAM_US];
+static int port, poller, connection_count, active, next_connection;
+static enum mode mode;
+
+static void open_connection(struct connection *connection);
+static void send_request(struct connection *connection);
+
+static uint64_t now(void)
+{
+    struct timespec moment;
+    clock_gettime(CLOCK_MONOTONIC, &moment);
+    return (uint64_t)moment.tv_sec * 1000000000ull + (uint64_t)moment.tv_nsec;
+}
+
+static char *load_file(const char *path, size_t *size)
+{
+    struct stat status;
+    int descriptor = open(path, O_RDONLY);
+    if (descriptor < 0 || fstat(descriptor, &status) < 0) {
+        perror(path);
+        exit(1);
+    }
+    char *data = malloc((size_t)status.st_size + 1);
+    *size = 0;
+    for (ssize_t count; (count = read(descriptor, data + *size, 1 << 20)) > 0;)
+        *size += (size_t)count;
+    close(descriptor);
+    return data;
+}
+
+/* What comes after a finished or failed request on this connection. */
+static void proceed(struct connection *connection)
+{
+    int stop = total_errors >= MAX_ERRORS;
+    if (mode == HOLD) {
+        if (!stop && next_connection < connection_count) {
+            struct connection *next = &connections[next_connection++];
+            if (next->phase == RESTING)
+                send_request(next);
+            else
+                open_connection(next);
+        } else {
+            active--;
+        }
+    } else if (stop || now() >= deadline) {
+        active--;
+    } else if (connection->phase == RESTING) {
+        send_request(connection);
+    } else {
+        open_connection(connection);
+    }
+}
+
+static void shut(struct connection *connection)
+{
+    if (connection->descriptor >= 0)
+        close(connection->descriptor);
+    connection->descriptor = -1;
+    connection->phase = CLOSED;
+}
+
+static void give_up(struct connection *connection, enum error kind)
+{
+    if (!total_errors && connection->head_used) {
+        size_t length = connection->head_used < 60 ? connection->head_used : 60;
+        for (size_t index = 0; index < length && connection->head[index] >= ' '; index++)
+            if (connection->head[index] != '"' && connection->head[index] != '\\')
+                strncat(error_sample, &connection->head[index], 1);
+    }
+    errors[kind]++;
+    total_errors++;
+    shut(connection);
+    proceed(connection);
+}
+
+static void complete(struct connection *connection)
+{
+    if (connection->body_seen != expected_size) {
+        give_up(connection, LENGTH);
+        return;
+    }
+    uint64_t elapsed = (now() - connection->started) / 1000;
+    histogram[elapsed < HISTOGRAM_US ? elapsed : HISTOGRAM_US - 1]++;
+    answered++;
+    if (mode == CLOSE) {
+        connection->phase = AWAIT_CLOSE;
+        return;
+    }
+    connection->phase = RESTING;
+    if (connection->last_answer) {
+        reopened++;
+        shut(connection);
+    }
+    proceed(connection);
+}
+
+static void open_connection(struct connection *connection)
+{
+    static unsigned source;
+    int one = 1;
+    struct sockaddr_in address = {.sin_family = AF_INET};
+    int descriptor = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    connection->descriptor = descriptor;
+    connection->head_used = 0;
+    setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    if (mode == CLOSE) {
+        setsockopt(descriptor, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof one);
+        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1 + source++ % SOURCES);
+        if (bind(descriptor, (struct sockaddr *)&address, sizeof address) < 0) {
+            give_up(connection, CONNECT);
+            return;
+        }
+    }
+    address.sin_port = htons((uint16_t)port);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    connection->started = now();
+    int outcome = connect(descriptor, (struct sockaddr *)&address, sizeof address);
+    struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
+                                .data.ptr = connection};
+    if ((outcome < 0 && errno != EINPROGRESS)
+        || epoll_ctl(poller, EPOLL_CTL_ADD, descriptor, &event) < 0) {
+        give_up(connection, CONNECT);
+        return;
+    }
+    connection->sent = 0;
+    connection->phase = SENDING; /* the first EPOLLOUT says that the connection stands */
+}
+
+/* Sends what the socket takes; returns 0 once the connection is lost. */
+static int send_more(struct connection *connection)
+{
+    while (connection->sent < request_size) {
+        ssize_t count = send(connection->descriptor, request + connection->sent,
+                             request_size - connection->sent, MSG_NOSIGNAL);
+        if (count < 0 && (errno == EAGAIN || errno == ENOTCONN))
+            return 1;
+        if (count < 0) {
+            give_up(connection, connection->sent ? BROKEN : CONNECT);
+            return 0;
+        }
+        connection->sent += (size_t)count;
+    }
+    connection->phase = HEAD;
+    connection->head_used = 0;
+    return 1;
+}
+
+static void send_request(struct connection *connection)
+{
+    connection->sent = 0;
+    connection->phase = SENDING;
+    connection->started = now();
+    send_more(connection);
+}
+
+static int starts_with(const char *line, size_t length, const char *name)
+{
+    size_t size = strlen(name);
+    return length >= size && strncasecmp(line, name, size) == 0;
+}
+
+/* Reads the fields that frame the body. Returns 0 if they are missing or of no use. */
+static int read_fields(struct connection *connection, const char *end)
+{
+    const char *line = memchr(connection->head, '\n', (size_t)(end - connection->head));
+    connection->phase = UNTIL_CLOSE;
+    connection->last_answer = 0;
+    while (line && ++line < end) {
+        const char *next = memchr(line, '\n', (size_t)(end - line));
+        size_t length = (size_t)((next ? next : end) - line);
+        if (starts_with(line, length, "content-length:")) {
+            connection->phase = COUNTED;
+            connection->remaining = strtoull(line + 15, NULL, 10);
+        } else if (starts_with(line, length, "transfer-encoding:")) {
+            connection->phase = CHUNKED;
+            connection->chunk_part = CHUNK_SIZE;
+            connection->remaining = 0;
+        } else if (starts_with(line, length, "connection: close")) {
+            connection->last_answer = 1;
+        }
+        line = next;
+    }
+    return connection->phase != UNTIL_CLOSE || mode == CLOSE;
+}
+
+/* Counts and compares body bytes; returns 0 after a difference. */
+static int take_body(struct connection *connection, const char *data, size_t size)
+{
+    uint64_t seen = connection->body_seen;
+    connection->body_seen += size;
+    if (!expected || seen + size > expected_size || !memcmp(expected + seen, data, size))
+        return 1;
+    give_up(connection, CONTENT);
+    return 0;
+}
+
+static int hex_digit(char byte)
+{
+    if (byte >= '0' && byte <= '9')
+        return byte - '0';
+    byte |= 0x20;
+    return byte >= 'a' && byte <= 'f' ? byte - 'a' + 10 : -1;
+}
+
+/* Decodes chunked coding byte-wise around the data, which is taken in one piece. */
+static void take_chunked(struct connection *connection, const char *data, const char *end)
+{
+    while (data < end) {
+        size_t left = (size_t)(end - data);
+        switch (connection->chunk_part) {
+        case CHUNK_SIZE:
+            if (hex_digit(*data) >= 0) {
+                connection->remaining = connection->remaining * 16 + (uint64_t)hex_digit(*data++);
+                break;
+            }
+            connection->chunk_part = CHUNK_LINE;
+            break;
+        case CHUNK_LINE:
+            if (*data++ == '\n')
+                connection->chunk_part = connection->remaining ? CHUNK_DATA : TRAILER_START;
+            break;
+        case CHUNK_DATA:
+            left = left < connection->remaining ? left : (size_t)connection->remaining;
+            if (!take_body(connection, data, left))
+                return;
+            data += left;
+            connection->remaining -= left;
+            if (!connection->remaining)
+                connection->chunk_part = CHUNK_END;
+            break;
+        case CHUNK_END:
+            if (*data++ == '\n')
+                connection->chunk_part = CHUNK_SIZE;
+            break;
+        case TRAILER_START:
+            if (*data != '\r') {
+                connection->chunk_part = TRAILER_LINE;
+            } else if (left > 1) {
+                complete(connection);
+                return;
+            } else {
+                data++; /* the line feed of the last empty line comes with the next read */
+                connection->chunk_part = TRAILER_LINE;
+                connection->remaining = 1;
+            }
+            break;
+        case TRAILER_LINE:
+            if (*data++ == '\n') {
+                if (connection->remaining) {
+                    complete(connection);
+                    return;
+                }
+                connection->chunk_part = TRAILER_START;
+            }
+            break;
+        }
+    }
+}
+
+static void take_bytes(struct connection *connection, const char *data, size_t size)
+{
+    if (connection->phase == CHUNKED) {
+        take_chunked(connection, data, data + size);
+    } else if (connection->phase == UNTIL_CLOSE) {
+        take_body(connection, data, size);
+    } else {
+        size_t part = size < connection->remaining ? size : (size_t)connection->remaining;
+        connection->remaining -= part;
+        if (!take_body(connection, data, part))
+            return;
+        if (!connection->remaining)
+            complete(connection);
+    }
+}
+
+static void take_head(struct connection *connection, const char *data, size_t size)
+{
+    size_t room = HEAD_SIZE - connection->head_used;
+    size_t part = size < room ? size : room;
+    size_t old = connection->head_used;
+    memcpy(connection->head + old, data, part);
+    connection->head_used += part;
+    const char *end = memmem(connection->head, connection->head_used, "\r\n\r\n", 4);
+    if (!end) {
+        if (connection->head_used == HEAD_SIZE)
+            give_up(connection, FRAMING);
+        return;
+    }
+    if (memcmp(connection->head, "HTTP/1.1 200", 12)) {
+        give_up(connection, STATUS);
+        return;
+    }
+    if (!read_fields(connection, end)) {
+        give_up(connection, FRAMING);
+        return;
+    }
+    size_t used = (size_t)(end + 4 - connection->head) - old;
+    connection->body_seen = 0;
+    take_bytes(connection, data + used, size - used);
+}
+
+static void end_of_stream(struct connection *connection)
+{
+    if (connection->phase == UNTIL_CLOSE && connection->body_seen == expected_size) {
+        complete(connection);
+    } else if (connection->phase != AWAIT_CLOSE) {
+        give_up(connection, connection->phase == COUNTED ? LENGTH : BROKEN);
+        return;
+    }
+    shut(connection);
+    proceed(connection);
+}
+
+/* Large bodies of known length are dropped by the kernel: the copy would only slow this side. */
+static ssize_t receive_some(struct connection *connection)
+{
+    if (connection->phase == COUNTED && !expected && connection->remaining > READ_SIZE / 4)
+        return recv(connection->descriptor, NULL, connection->remaining, MSG_TRUNC);
+    return recv(connection->descriptor, scratch, sizeof scratch, 0);
+}
+
+static void receive(struct connection *connection)
+{
+    for (;;) {
+        ssize_t count = receive_some(connection);
+        if (count < 0 && errno == EAGAIN)
+            return;
+        if (count <= 0) {
+            if (count < 0 && connection->phase != AWAIT_CLOSE)
+                give_up(connection, BROKEN);
+            else
+                end_of_stream(connection);
+            return;
+        }
+        if (connection->phase == HEAD)
+            take_head(connection, scratch, (size_t)count);
+        else
+            take_bytes(connection, scratch, (size_t)count);
+        if (connection->phase < HEAD || connection->phase >= RESTING || !connection->body_seen)
+            return; /* complete, or a next request is under way: its answer makes a new edge */
+    }
+}
+
+static void handle(struct connection *connection, uint32_t events)
+{
+    if (connection->phase == SENDING && !send_more(connection))
+        return;
+    if (connection->phase == SENDING && events & (EPOLLERR | EPOLLHUP | EPOLLRDHUP))
+        give_up(connection, connection->sent ? BROKEN : CONNECT);
+    else if (connection->phase == RESTING && events & (EPOLLRDHUP | EPOLLHUP))
+        shut(connection); /* a held connection that the server did not keep */
+    else if (connection->phase >= HEAD && events & EPOLLIN)
+        receive(connection);
+}
+
+static void expire(void)
+{
+    uint64_t moment = now();
+    for (int index = 0; index < connection_count; index++) {
+        struct connection *connection = &connections[index];
+        if (connection->phase != CLOSED && connection->phase != RESTING
+            && connection->started + TIMEOUT_NS < moment)
+            give_up(connection, TIMEOUT);
+    }
+}

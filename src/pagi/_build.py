@@ -1,0 +1,27 @@
+"""Which implementation of the twinned modules is in use.
+
+The only place that reads ``PAGI_PURE_PYTHON``. A facade module asks `compiled` and then imports
+either the extension (``_x_c``) or the Python source (``_x_py``) of the same names.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+
+__all__ = ["active_twins", "compiled"]
+
+_PURE = os.environ.get("PAGI_PURE_PYTHON", "") not in ("", "0")
+_active: dict[str, bool] = {}
+
+
+def compiled(module: str) -> bool:
+    """Tell whether the extension ``module`` (full dotted name) exists and is wanted."""
+    use = not _PURE and importlib.util.find_spec(module) is not None
+    _active[module] = use
+    return use
+
+
+def active_twins() -> dict[str, bool]:
+    """Return, for each twin imported so far, whether the compiled one is in use."""
+    return dict(_active)

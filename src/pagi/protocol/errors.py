@@ -1,0 +1,42 @@
+"""Errors of the machines.
+
+    Exception
+    └── ProtocolError
+        ├── LocalProtocolError      our side (server or application) asked for the impossible
+        └── RemoteProtocolError     the peer broke the rules; carries the answer it deserves
+            └── StreamError         … on one stream only; the connection lives
+
+``receive_*`` never raises on peer input: a `RemoteProtocolError` is raised and caught inside the
+machine. ``send_*`` raises `LocalProtocolError` and leaves the machine as it was.
+"""
+
+from __future__ import annotations
+
+__all__ = ["LocalProtocolError", "ProtocolError", "RemoteProtocolError", "StreamError"]
+
+
+class ProtocolError(Exception):
+    """Base of the errors of the machines."""
+
+
+class LocalProtocolError(ProtocolError):
+    """A call that the protocol does not allow now, or bytes that it never allows."""
+
+
+class RemoteProtocolError(ProtocolError):
+    """The peer broke the protocol.
+
+    Attributes:
+        status: status code of the answer (RFC 9110 §15.5, §15.6).
+        reason: disconnect reason token.
+    """
+
+    def __init__(self, detail: str, status: int = 400, reason: str = "protocol_error") -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.status = status
+        self.reason = reason
+
+
+class StreamError(RemoteProtocolError):
+    """A fault confined to one stream."""
