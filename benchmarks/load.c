@@ -42,7 +42,9 @@
 #define SOURCES 200 /* loopback source addresses in close mode: no port is reused within its TIME_WAIT */
 
 enum phase { CLOSED, SENDING, HEAD, COUNTED, CHUNKED, UNTIL_CLOSE, AWAIT_CLOSE, RESTING };
-enum chunk_part { CHUNK_SIZE, CHUNK_LINE, CHUNK_DATA, CHUNK_END, TRAILER_START, TRAILER_LINE };
+enum chunk_part {
+    CHUNK_SIZE, CHUNK_LINE, CHUNK_DATA, CHUNK_END, TRAILER_START, TRAILER_LINE, LAST_FEED,
+};
 enum mode { KEEP, CLOSE, HOLD };
 enum error { CONNECT, BROKEN, STATUS, FRAMING, LENGTH, CONTENT, TIMEOUT, ERROR_KINDS };
 
@@ -65,8 +67,9 @@ static struct connection *connections;
 static char *request, *expected, scratch[READ_SIZE], error_sample[128];
 static size_t request_size;
 static uint64_t expected_size, answered, reopened, errors[ERROR_KINDS], total_errors, deadline;
+static uint64_t moment; /* the time of the last finished request */
 static uint32_t histogram[HISTOGRAM_US];
-static int port, poller, connection_count, active, next_connection;
+static int port, poller, connection_count, active, next_connection, second_pass;
 static enum mode mode;
 
 static void open_connection(struct connection *connection);
@@ -95,21 +98,32 @@ static char *load_file(const char *path, size_t *size)
     return data;
 }
 
+/* Hold mode: the next connection that has not had its request in this pass. */
+static void start_next(void)
+{
+    while (next_connection < connection_count && total_errors < MAX_ERRORS) {
+        struct connection *next = &connections[next_connection++];
+        if (second_pass && next->phase != RESTING) {
+            errors[BROKEN]++; /* the server did not keep this connection */
+            total_errors++;
+            continue;
+        }
+        active++;
+        if (second_pass)
+            send_request(next);
+        else
+            open_connection(next);
+        return;
+    }
+}
+
 /* What comes after a finished or failed request on this connection. */
 static void proceed(struct connection *connection)
 {
-    int stop = total_errors >= MAX_ERRORS;
     if (mode == HOLD) {
-        if (!stop && next_connection < connection_count) {
-            struct connection *next = &connections[next_connection++];
-            if (next->phase == RESTING)
-                send_request(next);
-            else
-                open_connection(next);
-        } else {
-            active--;
-        }
-    } else if (stop || now() >= deadline) {
+        active--;
+        start_next();
+    } else if (total_errors >= MAX_ERRORS || moment >= deadline) {
         active--;
     } else if (connection->phase == RESTING) {
         send_request(connection);
@@ -136,6 +150,7 @@ static void give_up(struct connection *connection, enum error kind)
     }
     errors[kind]++;
     total_errors++;
+    moment = now();
     shut(connection);
     proceed(connection);
 }
@@ -146,7 +161,8 @@ static void complete(struct connection *connection)
         give_up(connection, LENGTH);
         return;
     }
-    uint64_t elapsed = (now() - connection->started) / 1000;
+    moment = now();
+    uint64_t elapsed = (moment - connection->started) / 1000;
     histogram[elapsed < HISTOGRAM_US ? elapsed : HISTOGRAM_US - 1]++;
     answered++;
     if (mode == CLOSE) {
@@ -216,7 +232,7 @@ static void send_request(struct connection *connection)
 {
     connection->sent = 0;
     connection->phase = SENDING;
-    connection->started = now();
+    connection->started = moment;
     send_more(connection);
 }
 
@@ -300,26 +316,19 @@ static void take_chunked(struct connection *connection, const char *data, const 
                 connection->chunk_part = CHUNK_SIZE;
             break;
         case TRAILER_START:
-            if (*data != '\r') {
-                connection->chunk_part = TRAILER_LINE;
-            } else if (left > 1) {
-                complete(connection);
-                return;
-            } else {
-                data++; /* the line feed of the last empty line comes with the next read */
-                connection->chunk_part = TRAILER_LINE;
-                connection->remaining = 1;
-            }
+            connection->chunk_part = *data == '\r' ? LAST_FEED : TRAILER_LINE;
+            data++;
             break;
         case TRAILER_LINE:
-            if (*data++ == '\n') {
-                if (connection->remaining) {
-                    complete(connection);
-                    return;
-                }
+            if (*data++ == '\n')
                 connection->chunk_part = TRAILER_START;
-            }
             break;
+        case LAST_FEED:
+            if (left > 1)
+                give_up(connection, FRAMING);
+            else
+                complete(connection);
+            return;
         }
     }
 }
@@ -335,7 +344,9 @@ static void take_bytes(struct connection *connection, const char *data, size_t s
         connection->remaining -= part;
         if (!take_body(connection, data, part))
             return;
-        if (!connection->remaining)
+        if (part < size)
+            give_up(connection, FRAMING);
+        else if (!connection->remaining)
             complete(connection);
     }
 }
@@ -379,54 +390,143 @@ static void end_of_stream(struct connection *connection)
 }
 
 /* Large bodies of known length are dropped by the kernel: the copy would only slow this side. */
-static ssize_t receive_some(struct connection *connection)
+static int drop_body(const struct connection *connection)
 {
-    if (connection->phase == COUNTED && !expected && connection->remaining > READ_SIZE / 4)
-        return recv(connection->descriptor, NULL, connection->remaining, MSG_TRUNC);
-    return recv(connection->descriptor, scratch, sizeof scratch, 0);
+    return connection->phase == COUNTED && !expected && connection->remaining > READ_SIZE / 4;
 }
 
-static void receive(struct connection *connection)
+/* Reads until nothing can be left: a short read empties the socket, but hides an end of stream. */
+static void receive(struct connection *connection, int at_end)
 {
-    for (;;) {
-        ssize_t count = receive_some(connection);
+    while (connection->phase >= HEAD && connection->phase <= AWAIT_CLOSE) {
+        size_t wanted = drop_body(connection) ? (size_t)connection->remaining : sizeof scratch;
+        ssize_t count = recv(connection->descriptor, scratch, wanted,
+                             drop_body(connection) ? MSG_TRUNC : 0);
         if (count < 0 && errno == EAGAIN)
             return;
-        if (count <= 0) {
-            if (count < 0 && connection->phase != AWAIT_CLOSE)
-                give_up(connection, BROKEN);
-            else
-                end_of_stream(connection);
-            return;
-        }
-        if (connection->phase == HEAD)
+        if (count <= 0)
+            end_of_stream(connection);
+        else if (connection->phase == HEAD)
             take_head(connection, scratch, (size_t)count);
         else
             take_bytes(connection, scratch, (size_t)count);
-        if (connection->phase < HEAD || connection->phase >= RESTING || !connection->body_seen)
-            return; /* complete, or a next request is under way: its answer makes a new edge */
+        if (count > 0 && (size_t)count < wanted && mode != CLOSE && !at_end)
+            return;
     }
 }
 
 static void handle(struct connection *connection, uint32_t events)
 {
+    int at_end = (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0;
     if (connection->phase == SENDING && !send_more(connection))
         return;
-    if (connection->phase == SENDING && events & (EPOLLERR | EPOLLHUP | EPOLLRDHUP))
+    if (connection->phase == SENDING && at_end)
         give_up(connection, connection->sent ? BROKEN : CONNECT);
-    else if (connection->phase == RESTING && events & (EPOLLRDHUP | EPOLLHUP))
-        shut(connection); /* a held connection that the server did not keep */
+    else if (connection->phase == RESTING && at_end)
+        shut(connection); /* hold mode: the second pass will miss it */
     else if (connection->phase >= HEAD && events & EPOLLIN)
-        receive(connection);
+        receive(connection, at_end);
 }
 
 static void expire(void)
 {
-    uint64_t moment = now();
+    moment = now();
     for (int index = 0; index < connection_count; index++) {
         struct connection *connection = &connections[index];
         if (connection->phase != CLOSED && connection->phase != RESTING
             && connection->started + TIMEOUT_NS < moment)
             give_up(connection, TIMEOUT);
     }
+}
+
+static void run(void)
+{
+    uint64_t next_check = now() + 1000000000ull;
+    while (active > 0) {
+        struct epoll_event events[MAX_EVENTS];
+        int ready = epoll_wait(poller, events, MAX_EVENTS, 100);
+        for (int index = 0; index < ready; index++)
+            handle(events[index].data.ptr, events[index].events);
+        if (now() >= next_check) {
+            expire();
+            next_check = now() + 1000000000ull;
+        }
+    }
+}
+
+static void hold(void)
+{
+    for (int index = 0; index < OPENING; index++)
+        start_next();
+    run();
+    printf("held %llu\n", (unsigned long long)answered);
+    fflush(stdout);
+    while (getchar() != EOF)
+        ;
+    next_connection = 0;
+    second_pass = 1;
+    answered = 0;
+    moment = now();
+    for (int index = 0; index < OPENING; index++)
+        start_next();
+    run();
+}
+
+/* Latency in microseconds below which the given share of all answers came. */
+static unsigned percentile(double share)
+{
+    uint64_t seen = 0, wanted = (uint64_t)((double)answered * share);
+    unsigned bucket = 0;
+    while (bucket < HISTOGRAM_US - 1 && (seen += histogram[bucket]) <= wanted)
+        bucket++;
+    return bucket;
+}
+
+static void report(double seconds)
+{
+    struct timespec used;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+    printf("{\"requests\": %llu, \"seconds\": %.6f, \"p50_us\": %u, \"p99_us\": %u, "
+           "\"reopened\": %llu, \"client_cpu_seconds\": %.6f, \"sample\": \"%s\", \"errors\": {",
+           (unsigned long long)answered, seconds, percentile(0.5), percentile(0.99),
+           (unsigned long long)reopened, (double)used.tv_sec + (double)used.tv_nsec / 1e9,
+           error_sample);
+    for (int kind = 0; kind < ERROR_KINDS; kind++)
+        printf("%s\"%s\": %llu", kind ? ", " : "", error_names[kind],
+               (unsigned long long)errors[kind]);
+    printf("}}\n");
+}
+
+int main(int count, char **arguments)
+{
+    size_t body_size;
+    if (count < 7) {
+        fprintf(stderr, "usage: load PORT REQUEST_FILE CONNECTIONS SECONDS BODY_BYTES "
+                        "keep|close|hold [BODY_FILE]\n");
+        return 2;
+    }
+    signal(SIGPIPE, SIG_IGN);
+    port = atoi(arguments[1]);
+    request = load_file(arguments[2], &request_size);
+    connection_count = atoi(arguments[3]);
+    expected_size = strtoull(arguments[5], NULL, 10);
+    mode = arguments[6][0] == 'k' ? KEEP : arguments[6][0] == 'c' ? CLOSE : HOLD;
+    if (count > 7)
+        expected = load_file(arguments[7], &body_size);
+    connections = calloc((size_t)connection_count, sizeof *connections);
+    poller = epoll_create1(EPOLL_CLOEXEC);
+    uint64_t start = now();
+    deadline = start + (uint64_t)(atof(arguments[4]) * 1e9);
+    for (int index = 0; index < connection_count; index++)
+        connections[index].descriptor = -1;
+    if (mode == HOLD) {
+        hold();
+    } else {
+        active = connection_count;
+        for (int index = 0; index < connection_count; index++)
+            open_connection(&connections[index]);
+        run();
+    }
+    report((double)(now() - start) / 1e9);
+    return 0;
 }

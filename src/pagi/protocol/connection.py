@@ -16,7 +16,7 @@ __all__ = ["DefaultFields", "HTTPConnection"]
 class DefaultFields:
     """Fields the server adds to each response that does not bring them itself.
 
-    One object per second of wall-clock time is made by the server and shared by all connections.
+    One object per worker, shared by all its connections; the worker calls `set_date` once a second.
 
     Attributes:
         date: value of ``date`` (RFC 9110 §6.6.1), or empty for no date.
@@ -27,10 +27,14 @@ class DefaultFields:
     __slots__ = ("date", "server", "wire")
 
     def __init__(self, date: bytes = b"", server: bytes = b"") -> None:
-        self.date = date
         self.server = server
+        self.set_date(date)
+
+    def set_date(self, date: bytes) -> None:
+        """Replace the date and the prepared lines."""
+        self.date = date
         self.wire = (b"date: %b\r\n" % date if date else b"") + (
-            b"server: %b\r\n" % server if server else b""
+            b"server: %b\r\n" % self.server if self.server else b""
         )
 
 
@@ -58,7 +62,6 @@ class HTTPConnection(Protocol):
         stream_id: int,
         status: int,
         fields: Fields,
-        defaults: DefaultFields,
         *,
         size: int | None = None,
         trailers: bool = False,
@@ -69,8 +72,8 @@ class HTTPConnection(Protocol):
             stream_id: which request is answered.
             status: status code, 200 to 999.
             fields: the application's fields; names in any case. Framing and hop-by-hop fields
-                that belong to the machine are dropped or checked.
-            defaults: fields to add if absent.
+                that belong to the machine are dropped or checked; `DefaultFields` are added
+                where absent.
             size: length of the body in bytes if it is known and not declared in ``fields``.
             trailers: trailer fields will follow the body.
         """
