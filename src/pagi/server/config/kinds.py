@@ -1,0 +1,528 @@
+"""Kinds of values: how text is read, what is accepted, how a value is shown.
+
+Every kind reads text (flags and variables), accepts native values (the file and keywords) and
+refuses the rest with a `ValueError` whose text says what is wrong and what to write instead.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any, Generic, TypeVar
+
+from pagi.server.config.listen import Listen, parse_host, parse_mode, parse_port
+
+__all__ = [
+    "Choice",
+    "Descriptor",
+    "FileOrOff",
+    "Host",
+    "Kind",
+    "Listens",
+    "LogFormat",
+    "Mode",
+    "Mount",
+    "Port",
+    "Seconds",
+    "Size",
+    "SizeOrNone",
+    "SocketPath",
+    "Switch",
+    "Text",
+    "Whole",
+    "Workers",
+    "nearest",
+]
+
+_T = TypeVar("_T")
+
+_ON = frozenset({"1", "true", "yes", "on"})
+_OFF = frozenset({"0", "false", "no", "off"})
+_NOTHING = frozenset({"", "none", "off", "false", "no"})
+
+
+class Kind(Generic[_T]):
+    """One kind of value.
+
+    Attributes:
+        unit: what the value is measured in or made of; a word for the reference page.
+        metavar: placeholder in the help text.
+        expected: what to write; the second half of a refusal.
+    """
+
+    unit = "text"
+    metavar = "TEXT"
+    expected = "write text"
+
+    def read(self, text: str) -> _T:
+        """Turn text from a flag or variable into a value. Raises ValueError."""
+        raise NotImplementedError
+
+    def accept(self, value: object) -> _T:
+        """Turn a keyword's value into a proper one. Raises ValueError."""
+        if isinstance(value, str):
+            return self.read(value)
+        raise self.refusal(value)
+
+    def accept_file(self, value: object) -> _T:
+        """Turn a value of the configuration file into a proper one. Raises ValueError."""
+        return self.accept(value)
+
+    def show(self, value: _T) -> str:
+        """Return the text that `read` turns back into ``value``."""
+        return str(value)
+
+    def native(self, value: _T) -> object:
+        """Return ``value`` as it stands in a TOML or JSON document."""
+        return value
+
+    def refusal(self, value: object) -> ValueError:
+        """Make the error for a value that is not of this kind."""
+        return ValueError(f"{value!r} is not {self.unit}; {self.expected}")
+
+
+class Text(Kind[str]):
+    """Any text of one line, the empty one too."""
+
+    expected = "write text without line breaks"
+
+    def read(self, text: str) -> str:
+        """Refuse control characters."""
+        if any(c < " " or c == "\x7f" for c in text):
+            raise ValueError(f"{text!r} holds a control character; {self.expected}")
+        return text
+
+
+class Host(Text):
+    """A host name or address."""
+
+    unit = "host"
+    metavar = "HOST"
+    expected = "write a name or an address in quotes"
+
+    def read(self, text: str) -> str:
+        """Remove the brackets of an IPv6 address."""
+        return parse_host(super().read(text))
+
+
+class Mount(Text):
+    """A path prefix: empty, or with a slash in front and none at the end."""
+
+    unit = "path prefix"
+    metavar = "PREFIX"
+    expected = "write it like /app"
+
+    def read(self, text: str) -> str:
+        """Refuse what cannot be the start of a path."""
+        super().read(text)
+        if text and (not text.startswith("/") or text.endswith("/")):
+            raise ValueError(f"{text!r} is not a path prefix; begin with / and do not end with it")
+        return text
+
+
+class LogFormat(Text):
+    """An access log preset or a format string."""
+
+    unit = "preset or format"
+    metavar = "FORMAT"
+
+    def __init__(self, *presets: str) -> None:
+        """Remember the names of the presets."""
+        self.presets = presets
+        self.expected = f"write {', '.join(presets)} or a format with % in it"
+
+    def read(self, text: str) -> str:
+        """Refuse a word that is no preset: it would print itself for every request."""
+        super().read(text)
+        if text not in self.presets and "%" not in text:
+            guess = nearest(text, self.presets)
+            hint = f"; did you mean {guess!r}?" if guess else f"; {self.expected}"
+            raise ValueError(f"{text!r} is no access log preset{hint}")
+        return text
+
+
+class FileOrOff(Kind["str | None"]):
+    """A path, or ``None`` when it is switched off."""
+
+    unit = "path"
+    metavar = "PATH"
+    expected = "write a path, or none"
+
+    def read(self, text: str) -> str | None:
+        """Read ``none`` and ``off`` as nothing; such a file is reached as ``./none``."""
+        if "\0" in text:
+            raise self.refusal(text)
+        return None if text.lower() in _NOTHING else text
+
+    def accept(self, value: object) -> str | None:
+        """Take ``None`` and ``False`` as off, and path objects."""
+        if value is None or value is False:
+            return None
+        return self.read(os.fspath(value) if isinstance(value, os.PathLike) else _text(self, value))
+
+    def show(self, value: str | None) -> str:
+        """Return the path or ``none``."""
+        return "none" if value is None else value
+
+    def native(self, value: str | None) -> object:
+        """Return the path or ``False``: TOML has no null."""
+        return False if value is None else value
+
+
+class SocketPath(FileOrOff):
+    """The path of a Unix socket, or ``None``."""
+
+    def read(self, text: str) -> str | None:
+        """Refuse a path that no Unix socket can have."""
+        path = super().read(text)
+        return None if path is None else Listen.unix(path.removeprefix("unix:")).path
+
+
+class Switch(Kind[bool]):
+    """On or off."""
+
+    unit = "on or off"
+    metavar = ""
+    expected = "write true or false"
+
+    def read(self, text: str) -> bool:
+        """Read the usual words for on and off."""
+        word = text.lower()
+        if word in _ON:
+            return True
+        if word in _OFF:
+            return False
+        raise self.refusal(text)
+
+    def accept(self, value: object) -> bool:
+        """Take a bool, or its words."""
+        return value if isinstance(value, bool) else self.read(_text(self, value))
+
+    def show(self, value: bool) -> str:
+        """Return ``true`` or ``false``."""
+        return "true" if value else "false"
+
+
+class Choice(Kind[_T]):
+    """One word of several."""
+
+    unit = "one of the words"
+
+    def __init__(self, *words: _T) -> None:
+        """Remember the words."""
+        self.words: tuple[_T, ...] = words
+        self.metavar = "[" + "|".join(map(str, words)) + "]"
+        self.expected = "choose " + ", ".join(map(str, words[:-1])) + f" or {words[-1]}"
+
+    def read(self, text: str) -> _T:
+        """Read one of the words, whatever its case."""
+        for word in self.words:
+            if word == text.lower():
+                return word
+        raise self.refusal(text)
+
+    def refusal(self, value: object) -> ValueError:
+        """Name the words."""
+        return ValueError(f"{value!r} is not possible; {self.expected}")
+
+
+class Whole(Kind[int]):
+    """A whole number within bounds."""
+
+    unit = "whole number"
+    metavar = "N"
+
+    def __init__(self, minimum: int = 0, maximum: int | None = None) -> None:
+        """Remember the bounds, both included."""
+        self.minimum, self.maximum = minimum, maximum
+        upper = "" if maximum is None else f" and at most {maximum}"
+        self.expected = f"write a whole number of at least {minimum}{upper}"
+
+    def read(self, text: str) -> int:
+        """Read decimal digits; ``_`` may separate thousands."""
+        try:
+            return self._bounded(int(text), text)
+        except ValueError:
+            raise self.refusal(text) from None
+
+    def accept(self, value: object) -> int:
+        """Take an int, or its digits."""
+        if isinstance(value, int) and not isinstance(value, bool):
+            return self._bounded(value, value)
+        return self.read(_text(self, value))
+
+    def _bounded(self, number: int, given: object) -> int:
+        if number < self.minimum or (self.maximum is not None and number > self.maximum):
+            raise self.refusal(given)
+        return number
+
+    def refusal(self, value: object) -> ValueError:
+        """Name the bounds."""
+        return ValueError(f"{value!r} is not possible; {self.expected}")
+
+
+class Port(Whole):
+    """A TCP port."""
+
+    unit = "port"
+
+    def __init__(self) -> None:
+        """Bound it to 16 bits."""
+        super().__init__(0, 65_535)
+
+    def read(self, text: str) -> int:
+        """Read digits."""
+        return parse_port(text)
+
+
+class Descriptor(Kind["int | None"]):
+    """The number of an inherited descriptor, or ``None``."""
+
+    unit = "descriptor number"
+    metavar = "N"
+    expected = "write its number, such as 3"
+
+    def read(self, text: str) -> int | None:
+        """Read digits, or ``none``."""
+        return None if text.lower() in _NOTHING else Listen.inherited(text).fd
+
+    def accept(self, value: object) -> int | None:
+        """Take an int, ``None`` or ``False``."""
+        if value is None or value is False:
+            return None
+        if isinstance(value, int) and not isinstance(value, bool):
+            return self.read(str(value))
+        return self.read(_text(self, value))
+
+    def show(self, value: int | None) -> str:
+        """Return the number or ``none``."""
+        return "none" if value is None else str(value)
+
+    def native(self, value: int | None) -> object:
+        """Return the number or ``False``: TOML has no null."""
+        return False if value is None else value
+
+
+class Workers(Whole):
+    """A number of worker processes, or ``auto``: one for each core this process may use."""
+
+    unit = "number of workers"
+    metavar = "N|auto"
+
+    def __init__(self) -> None:
+        """Bound it to what a mistyped port would exceed."""
+        super().__init__(0, 1024)
+        self.expected = "write a number from 0 to 1024, or auto"
+
+    def read(self, text: str) -> int:
+        """Read digits or ``auto``."""
+        return _cores() if text.lower() == "auto" else super().read(text)
+
+
+class Seconds(Kind["float | None"]):
+    """A span of time; 0 switches it off, which is ``None`` inside."""
+
+    unit = "seconds"
+    metavar = "SECONDS"
+    expected = "write a number of seconds such as 30 or 0.5, or 0 for no limit"
+
+    def read(self, text: str) -> float | None:
+        """Read a decimal number."""
+        if text.lower() in _NOTHING - {""}:
+            return None
+        try:
+            number = float(text)
+        except ValueError:
+            raise self.refusal(text) from None
+        return self._span(number, text)
+
+    def accept(self, value: object) -> float | None:
+        """Take a number, ``None`` or ``False``."""
+        if value is None or value is False:
+            return None
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            return self._span(float(value), value)
+        return self.read(_text(self, value))
+
+    def _span(self, number: float, given: object) -> float | None:
+        if not math.isfinite(number) or number < 0:
+            raise self.refusal(given)
+        return number or None
+
+    def refusal(self, value: object) -> ValueError:
+        """Say what a span of time looks like."""
+        return ValueError(f"{value!r} is not a time; {self.expected}")
+
+    def show(self, value: float | None) -> str:
+        """Return the number, 0 when it is off."""
+        return "0" if value is None else f"{value:g}"
+
+    def native(self, value: float | None) -> object:
+        """Return the number, 0 when it is off."""
+        return 0.0 if value is None else value
+
+
+_POWERS = {"": 1, "b": 1}
+for _power, _letter in enumerate("kmgt", 1):
+    _POWERS |= dict.fromkeys((_letter, _letter + "b"), 1000**_power)
+    _POWERS |= dict.fromkeys((_letter + "i", _letter + "ib"), 1024**_power)
+
+
+class Size(Kind[int]):
+    """A number of bytes; ``k``, ``kB``, ``MB`` count in 1000, ``KiB``, ``MiB`` in 1024."""
+
+    unit = "bytes"
+    metavar = "SIZE"
+    expected = "write a number of bytes, or one with a unit: 64KiB, 10MB"
+
+    def __init__(self, minimum: int = 0) -> None:
+        """Remember the smallest size that makes sense."""
+        self.minimum = minimum
+
+    def read(self, text: str) -> int:
+        """Read a number with an optional unit, whatever its case."""
+        number = text.strip().rstrip("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+        unit = text.strip()[len(number) :].lower()
+        try:
+            size = float(number) * _POWERS[unit]
+        except (KeyError, ValueError):
+            raise self.refusal(text) from None
+        if not math.isfinite(size) or size != int(size):
+            raise self.refusal(text)
+        return self._bounded(int(size), text)
+
+    def accept(self, value: object) -> int:
+        """Take an int, or text with a unit."""
+        if isinstance(value, int) and not isinstance(value, bool):
+            return self._bounded(value, value)
+        return self.read(_text(self, value))
+
+    def _bounded(self, size: int, given: object) -> int:
+        if size < 0:
+            raise self.refusal(given)
+        if size < self.minimum:
+            raise ValueError(f"{given!r} is too small; the least that works is {self.minimum}")
+        return size
+
+    def refusal(self, value: object) -> ValueError:
+        """Say what a size looks like."""
+        return ValueError(f"{value!r} is not a size; {self.expected}")
+
+
+class SizeOrNone(Kind["int | None"]):
+    """A number of bytes; 0 means no limit, which is ``None`` inside."""
+
+    unit = "bytes"
+    metavar = "SIZE"
+    expected = "write a number of bytes, or one with a unit: 64KiB, 10MB; 0 for no limit"
+
+    def read(self, text: str) -> int | None:
+        """Read as `Size` does."""
+        return None if text.lower() in _NOTHING - {""} else Size().read(text) or None
+
+    def accept(self, value: object) -> int | None:
+        """Take an int, ``None``, ``False`` or text."""
+        if value is None or value is False:
+            return None
+        return Size().accept(value) or None
+
+    def show(self, value: int | None) -> str:
+        """Return the number, 0 when there is no limit."""
+        return "0" if value is None else str(value)
+
+    def native(self, value: int | None) -> object:
+        """Return the number, 0 when there is no limit."""
+        return 0 if value is None else value
+
+
+class Mode(Kind[int]):
+    """Permission bits of a file."""
+
+    unit = "octal mode"
+    metavar = "MODE"
+    expected = "write 0 and three octal digits: 0660"
+
+    def read(self, text: str) -> int:
+        """Read octal digits."""
+        return parse_mode(text)
+
+    def accept(self, value: object) -> int:
+        """Take a number (``0o660``) or octal digits."""
+        return parse_mode(value)
+
+    def accept_file(self, value: object) -> int:
+        """Take text only: ``socket_mode = 660`` would be read as decimal."""
+        if not isinstance(value, str):
+            raise ValueError(f'{value!r} is not text; write the mode in quotes: "0660"')
+        return parse_mode(value)
+
+    def show(self, value: int) -> str:
+        """Return four octal digits."""
+        return f"{value:04o}"
+
+    def native(self, value: int) -> object:
+        """Return four octal digits as text."""
+        return self.show(value)
+
+
+class Listens(Kind["tuple[Listen, ...]"]):
+    """Where to listen: one or several specifications."""
+
+    unit = "list of listeners"
+    metavar = "SPEC"
+    expected = "write host:port, unix:PATH or fd:N"
+
+    def read(self, text: str) -> tuple[Listen, ...]:
+        """Read specifications separated by commas."""
+        return tuple(Listen.parse(part.strip()) for part in text.split(",") if part.strip())
+
+    def accept(self, value: object) -> tuple[Listen, ...]:
+        """Take text, a `Listen`, a table, or a sequence of those."""
+        if isinstance(value, str):
+            return self.read(value)
+        if isinstance(value, Listen):
+            return (value,)
+        if isinstance(value, Mapping):
+            return (Listen.from_table(value),)
+        if isinstance(value, Sequence):
+            return tuple(listen for item in value for listen in self._one(item))
+        raise self.refusal(value)
+
+    def _one(self, item: Any) -> tuple[Listen, ...]:
+        # Text inside a list is one specification: a path there may hold a comma.
+        return (Listen.parse(item),) if isinstance(item, str) else self.accept(item)
+
+    def show(self, value: tuple[Listen, ...]) -> str:
+        """Return the specifications, separated by commas."""
+        return ",".join(map(str, value))
+
+    def native(self, value: tuple[Listen, ...]) -> object:
+        """Return a list of specifications; one with a mode of its own is a table."""
+        return [
+            str(item)
+            if item.mode is None
+            else {"socket": item.path, "socket_mode": f"{item.mode:04o}"}
+            for item in value
+        ]
+
+
+def nearest(word: str, words: Sequence[str], cutoff: float = 0.6) -> str | None:
+    """Return the one of ``words`` that ``word`` is most likely a misspelling of."""
+    from difflib import get_close_matches  # only a mistake pays for the import
+
+    found = get_close_matches(word, words, 1, cutoff)
+    return found[0] if found else None
+
+
+def _text(kind: Kind[Any], value: object) -> str:
+    if isinstance(value, str):
+        return value
+    raise kind.refusal(value)
+
+
+def _cores() -> int:
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not on macOS, not on Windows
+        return os.cpu_count() or 1

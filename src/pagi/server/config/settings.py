@@ -1,0 +1,323 @@
+"""The slices of the configuration, and in them the one declaration of every option.
+
+A part of the server receives its slice, never the whole `Config`. Every slice can be made without
+arguments, and then holds the defaults. Times are in seconds, ``None`` is off; sizes in bytes.
+
+`HTTP1Limits` belongs to the protocol, which knows nothing of flags and files; what its fields are
+called outside is declared here, in `HTTP1_DECLARATIONS`.
+"""
+
+# The call that a dataclass must not have as a default is here one to `dataclasses.field`, inside
+# `option`; ruff cannot see that.
+# ruff: noqa: RUF009
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal, TypeAlias
+
+from pagi.server.config.kinds import (
+    Choice,
+    Descriptor,
+    FileOrOff,
+    Host,
+    Kind,
+    Listens,
+    LogFormat,
+    Mode,
+    Mount,
+    Port,
+    Seconds,
+    Size,
+    SizeOrNone,
+    SocketPath,
+    Switch,
+    Text,
+    Whole,
+    Workers,
+)
+from pagi.server.config.listen import Listen
+from pagi.server.config.option import Declaration, option
+
+__all__ = [
+    "HTTP1_DECLARATIONS",
+    "Application",
+    "Environment",
+    "Flow",
+    "Interface",
+    "LifespanMode",
+    "Listening",
+    "LogLevel",
+    "LogShape",
+    "Logging",
+    "LoopName",
+    "Process",
+    "ResponseHeaders",
+    "Timeouts",
+    "TransportsName",
+]
+
+Environment: TypeAlias = Literal["development", "production", "none"]
+Interface: TypeAlias = Literal["auto", "pagi", "asgi"]
+LifespanMode: TypeAlias = Literal["auto", "on", "off"]
+LoopName: TypeAlias = Literal["auto", "asyncio", "uvloop"]
+TransportsName: TypeAlias = Literal["auto", "asyncio", "aiofastnet"]
+LogLevel: TypeAlias = Literal["debug", "info", "warning", "error"]
+LogShape: TypeAlias = Literal["text", "json"]
+
+_ENVIRONMENT: Kind[Environment] = Choice("development", "production", "none")
+_INTERFACE: Kind[Interface] = Choice("auto", "pagi", "asgi")
+_LIFESPAN: Kind[LifespanMode] = Choice("auto", "on", "off")
+_LOOP: Kind[LoopName] = Choice("auto", "asyncio", "uvloop")
+_TRANSPORTS: Kind[TransportsName] = Choice("auto", "asyncio", "aiofastnet")
+_LEVEL: Kind[LogLevel] = Choice("debug", "info", "warning", "error")
+_SHAPE: Kind[LogShape] = Choice("text", "json")
+_SECONDS = Seconds()
+
+
+def _environment(_: Mapping[str, Any]) -> Environment:
+    """Somebody at a terminal develops; everything else is production."""
+    try:
+        return "development" if sys.stdin.isatty() else "production"
+    except (AttributeError, ValueError):  # no standard input, or a closed one
+        return "production"
+
+
+def _validate_events(values: Mapping[str, Any]) -> bool:
+    return bool(values["env"] == "development")
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """Where connections are accepted, and how many."""
+
+    host: str = option(
+        "127.0.0.1",
+        Host(),
+        "Address to listen on; 0.0.0.0 and :: mean every interface.",
+        short="o",
+    )
+    port: int = option(8000, Port(), "TCP port; 0 lets the system choose one.", short="p")
+    socket: str | None = option(
+        None, SocketPath(), "Unix socket to listen on, instead of host and port."
+    )
+    socket_mode: int = option(
+        0o600, Mode(), "Permissions of Unix sockets that state none themselves."
+    )
+    fd: int | None = option(
+        None, Descriptor(), "Inherited descriptor of a socket to accept from, instead of the above."
+    )
+    listen: tuple[Listen, ...] = option(
+        (),
+        Listens(),
+        "Several places at once: host:port, [v6]:port, unix:PATH, fd:N. Repeatable.",
+    )
+    backlog: int = option(
+        2048,
+        Whole(1, 65_535),
+        "Connections that the system holds ready for accepting.",
+        aliases=("listener_backlog",),
+        short="b",
+    )
+    reuseport: bool = option(
+        False, Switch(), "Give each worker its own listening socket (SO_REUSEPORT, TCP only)."
+    )
+    max_connections: int = option(
+        0,
+        Whole(0),
+        "Connections at a time in each process, more are answered 503; "
+        "0 means 80 % of the descriptor limit.",
+    )
+
+    def addresses(self) -> tuple[Listen, ...]:
+        """Return every place to listen on; a Unix socket's mode is filled in."""
+        if self.listen:
+            places = self.listen
+        elif self.fd is not None:
+            places = (Listen.inherited(self.fd),)
+        elif self.socket is not None:
+            places = (Listen.unix(self.socket),)
+        else:
+            return (Listen.tcp(self.host, self.port),)
+        return tuple(
+            Listen.unix(place.path, self.socket_mode)
+            if place.kind == "unix" and place.mode is None
+            else place
+            for place in places
+        )
+
+    def connection_limit(self) -> int:
+        """Return how many connections this process may hold, from the descriptor limit if 0."""
+        return self.max_connections or _descriptor_limit() * 4 // 5
+
+
+def _descriptor_limit() -> int:
+    try:
+        import resource
+    except ImportError:  # Windows has no such limit
+        return 10_000
+    soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    # "Unlimited" is never that: the kernel's own ceiling (fs.nr_open) is 2^20 by default.
+    return 1 << 20 if soft == resource.RLIM_INFINITY else soft
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """Processes, event loop and how they stop."""
+
+    workers: int = option(
+        1, Workers(), "Worker processes; 0 and 1 mean one, auto one for each core.", short="w"
+    )
+    loop: LoopName = option(
+        "auto", _LOOP, "Event loop; auto takes uvloop where it is installed.", short="l"
+    )
+    transports: TransportsName = option(
+        "auto",
+        _TRANSPORTS,
+        "Transports; auto takes aiofastnet where it is installed and the loop gains by it.",
+    )
+    shutdown_timeout: float | None = option(
+        30.0, _SECONDS, "How long requests may go on after a stop was asked for."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """How the application is called and what it is told."""
+
+    interface: Interface = option(
+        "auto",
+        _INTERFACE,
+        "Interface of the application; auto sees whether it is marked as native to PAGI.",
+    )
+    lifespan: LifespanMode = option(
+        "auto",
+        _LIFESPAN,
+        "Lifespan events: on makes refusing them fatal, off never sends them.",
+        aliases=("lifespan_mode",),
+    )
+    lifespan_startup_timeout: float | None = option(
+        30.0, _SECONDS, "How long the application may take to start."
+    )
+    lifespan_shutdown_timeout: float | None = option(
+        30.0, _SECONDS, "How long the application may take to clean up."
+    )
+    root_path: str = option("", Mount(), "Path prefix that a proxy in front has removed.")
+    env: Environment = option(
+        "production",
+        _ENVIRONMENT,
+        "What the server runs for; development checks more.",
+        short="E",
+        derive=_environment,
+        derived="development at a terminal, else production",
+    )
+    validate_events: bool = option(
+        False,
+        Switch(),
+        "Check the type of every field that the application sends.",
+        derive=_validate_events,
+        derived="true in development, else false",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """How long a peer may keep us waiting. ``None``: for ever."""
+
+    header_timeout: float | None = option(
+        30.0,
+        _SECONDS,
+        "From connecting, or the first byte of a later head, until the head is whole.",
+    )
+    body_timeout: float | None = option(
+        60.0, _SECONDS, "Without one byte of a request body that is due."
+    )
+    write_timeout: float | None = option(
+        60.0, _SECONDS, "Without the peer reading anything of what is there for it."
+    )
+    keepalive_timeout: float | None = option(
+        60.0, _SECONDS, "Between two requests of a connection.", aliases=("timeout",)
+    )
+    linger_timeout: float | None = option(
+        2.0,
+        _SECONDS,
+        "For the peer to read the last response before a connection in error is closed.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """Water marks: how much is held for a slow peer or a slow application."""
+
+    write_high_watermark: int = option(
+        65_536, Size(1), "A send waits while this much is buffered for the peer."
+    )
+    write_low_watermark: int = option(
+        16_384, Size(), "A waiting send goes on when less than this is buffered."
+    )
+    read_high_watermark: int = option(
+        65_536, Size(1), "Request body held for an application that does not read."
+    )
+    sync_file_threshold: int = option(
+        65_536, Size(), "Files up to this size are read in the loop, larger ones in a thread."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseHeaders:
+    """Header fields that the server adds to responses."""
+
+    server_header: str = option(
+        "pagi", Text(), "Value of the Server field; an empty text sends none."
+    )
+    date_header: bool = option(True, Switch(), "Send a Date field.")
+
+
+@dataclass(frozen=True, slots=True)
+class Logging:
+    """What is written, where and how."""
+
+    access_log: str | None = option(
+        "-",
+        FileOrOff(),
+        "File for one line per request; - is standard error.",
+        off_flag="--no-access-log",
+    )
+    access_log_format: str = option(
+        "clf",
+        LogFormat("clf", "combined", "common", "tiny", "json"),
+        "Preset (clf, combined, common, tiny, json) or format of an access log line.",
+    )
+    log_level: LogLevel = option("info", _LEVEL, "Least level of the server log.")
+    quiet: bool = option(False, Switch(), "Log errors only.", short="q")
+    log_format: LogShape = option("text", _SHAPE, "Server log as text or as JSON lines.")
+
+    @property
+    def effective_level(self) -> LogLevel:
+        """``log_level``, or ``error`` when quiet."""
+        return "error" if self.quiet else self.log_level
+
+
+#: The options of `pagi.protocol.http1.limits.HTTP1Limits`; the defaults are its own.
+HTTP1_DECLARATIONS: Final[Mapping[str, Declaration]] = {
+    "max_target_size": Declaration(Size(1), "Longest request target; beyond it 414."),
+    "max_head_size": Declaration(
+        Size(16),
+        "Request line and header fields together; beyond it 431.",
+        aliases=("max_header_size",),
+    ),
+    "max_header_count": Declaration(Whole(1), "Header fields of a request; beyond it 431."),
+    "max_body_size": Declaration(SizeOrNone(), "Request body; beyond it 413. 0 means no limit."),
+    "max_chunk_line_size": Declaration(
+        Size(16), "Line in front of a chunk, with its extensions; beyond it 400."
+    ),
+    "max_trailer_size": Declaration(Size(), "Trailer section of a request; beyond it 431."),
+    "max_pipelined_size": Declaration(
+        Size(1), "Following requests held while a response is not complete."
+    ),
+    "max_discarded_body": Declaration(
+        Size(), "Unread request body thrown away to keep a connection; beyond it it is closed."
+    ),
+}
