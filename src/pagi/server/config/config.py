@@ -1,0 +1,55 @@
+"""`Config`: the whole configuration, frozen, made of slices."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from pagi.protocol.http1.limits import HTTP1Limits
+from pagi.server.config.kinds import FileOrOff
+from pagi.server.config.option import option
+from pagi.server.config.settings import (
+    Application,
+    Flow,
+    Listening,
+    Logging,
+    Process,
+    ResponseHeaders,
+    Timeouts,
+)
+
+__all__ = ["Config"]
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """What a server is told. ``Config()`` holds the defaults and reads nothing.
+
+    `pagi.server.config.load` makes one from flags, variables, the file and keywords.
+
+    Attributes:
+        sources: for each option where its value came from: a flag, the name of a variable, the
+            path of the file, ``keyword`` or ``default``. Empty when made by hand.
+        notes: what looked odd while reading and stopped nothing, one line each.
+    """
+
+    listening: Listening = field(default_factory=Listening)
+    process: Process = field(default_factory=Process)
+    application: Application = field(default_factory=Application)
+    http1: HTTP1Limits = field(default_factory=HTTP1Limits)
+    timeouts: Timeouts = field(default_factory=Timeouts)
+    flow: Flow = field(default_factory=Flow)
+    headers: ResponseHeaders = field(default_factory=ResponseHeaders)
+    logging: Logging = field(default_factory=Logging)
+    config_file: str | None = option(
+        None,
+        FileOrOff(),
+        "File to read options from.",
+        flags=("--config",),
+        short="c",
+        off_flag="--no-config",
+        derived="pagi.toml, else [tool.pagi] of pyproject.toml, where there is one",
+        in_file=False,
+    )
+    sources: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
+    notes: tuple[str, ...] = field(default=(), compare=False, repr=False)
