@@ -8,38 +8,33 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Generic, TypeVar
 
-from pagi.server.config.listen import Listen, parse_host, parse_mode, parse_port
-
 __all__ = [
+    "NOTHING",
     "Choice",
-    "Descriptor",
     "FileOrOff",
-    "Host",
     "Kind",
-    "Listens",
     "LogFormat",
-    "Mode",
     "Mount",
-    "Port",
     "Seconds",
     "Size",
     "SizeOrNone",
-    "SocketPath",
     "Switch",
     "Text",
     "Whole",
     "Workers",
     "nearest",
+    "text_of",
 ]
 
 _T = TypeVar("_T")
 
 _ON = frozenset({"1", "true", "yes", "on"})
 _OFF = frozenset({"0", "false", "no", "off"})
-_NOTHING = frozenset({"", "none", "off", "false", "no"})
+#: Words for nothing, where nothing is possible.
+NOTHING = frozenset({"", "none", "off", "false", "no"})
 
 
 class Kind(Generic[_T]):
@@ -94,18 +89,6 @@ class Text(Kind[str]):
         return text
 
 
-class Host(Text):
-    """A host name or address."""
-
-    unit = "host"
-    metavar = "HOST"
-    expected = "write a name or an address in quotes"
-
-    def read(self, text: str) -> str:
-        """Remove the brackets of an IPv6 address."""
-        return parse_host(super().read(text))
-
-
 class Mount(Text):
     """A path prefix: empty, or with a slash in front and none at the end."""
 
@@ -153,13 +136,15 @@ class FileOrOff(Kind["str | None"]):
         """Read ``none`` and ``off`` as nothing; such a file is reached as ``./none``."""
         if "\0" in text:
             raise self.refusal(text)
-        return None if text.lower() in _NOTHING else text
+        return None if text.lower() in NOTHING else text
 
     def accept(self, value: object) -> str | None:
         """Take ``None`` and ``False`` as off, and path objects."""
         if value is None or value is False:
             return None
-        return self.read(os.fspath(value) if isinstance(value, os.PathLike) else _text(self, value))
+        return self.read(
+            os.fspath(value) if isinstance(value, os.PathLike) else text_of(self, value)
+        )
 
     def show(self, value: str | None) -> str:
         """Return the path or ``none``."""
@@ -168,15 +153,6 @@ class FileOrOff(Kind["str | None"]):
     def native(self, value: str | None) -> object:
         """Return the path or ``False``: TOML has no null."""
         return False if value is None else value
-
-
-class SocketPath(FileOrOff):
-    """The path of a Unix socket, or ``None``."""
-
-    def read(self, text: str) -> str | None:
-        """Refuse a path that no Unix socket can have."""
-        path = super().read(text)
-        return None if path is None else Listen.unix(path.removeprefix("unix:")).path
 
 
 class Switch(Kind[bool]):
@@ -197,7 +173,7 @@ class Switch(Kind[bool]):
 
     def accept(self, value: object) -> bool:
         """Take a bool, or its words."""
-        return value if isinstance(value, bool) else self.read(_text(self, value))
+        return value if isinstance(value, bool) else self.read(text_of(self, value))
 
     def show(self, value: bool) -> str:
         """Return ``true`` or ``false``."""
@@ -250,7 +226,7 @@ class Whole(Kind[int]):
         """Take an int, or its digits."""
         if isinstance(value, int) and not isinstance(value, bool):
             return self._bounded(value, value)
-        return self.read(_text(self, value))
+        return self.read(text_of(self, value))
 
     def _bounded(self, number: int, given: object) -> int:
         if number < self.minimum or (self.maximum is not None and number > self.maximum):
@@ -260,48 +236,6 @@ class Whole(Kind[int]):
     def refusal(self, value: object) -> ValueError:
         """Name the bounds."""
         return ValueError(f"{value!r} is not possible; {self.expected}")
-
-
-class Port(Whole):
-    """A TCP port."""
-
-    unit = "port"
-
-    def __init__(self) -> None:
-        """Bound it to 16 bits."""
-        super().__init__(0, 65_535)
-
-    def read(self, text: str) -> int:
-        """Read digits."""
-        return parse_port(text)
-
-
-class Descriptor(Kind["int | None"]):
-    """The number of an inherited descriptor, or ``None``."""
-
-    unit = "descriptor number"
-    metavar = "N"
-    expected = "write its number, such as 3"
-
-    def read(self, text: str) -> int | None:
-        """Read digits, or ``none``."""
-        return None if text.lower() in _NOTHING else Listen.inherited(text).fd
-
-    def accept(self, value: object) -> int | None:
-        """Take an int, ``None`` or ``False``."""
-        if value is None or value is False:
-            return None
-        if isinstance(value, int) and not isinstance(value, bool):
-            return self.read(str(value))
-        return self.read(_text(self, value))
-
-    def show(self, value: int | None) -> str:
-        """Return the number or ``none``."""
-        return "none" if value is None else str(value)
-
-    def native(self, value: int | None) -> object:
-        """Return the number or ``False``: TOML has no null."""
-        return False if value is None else value
 
 
 class Workers(Whole):
@@ -329,7 +263,7 @@ class Seconds(Kind["float | None"]):
 
     def read(self, text: str) -> float | None:
         """Read a decimal number."""
-        if text.lower() in _NOTHING - {""}:
+        if text.lower() in NOTHING - {""}:
             return None
         try:
             number = float(text)
@@ -343,7 +277,7 @@ class Seconds(Kind["float | None"]):
             return None
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             return self._span(float(value), value)
-        return self.read(_text(self, value))
+        return self.read(text_of(self, value))
 
     def _span(self, number: float, given: object) -> float | None:
         if not math.isfinite(number) or number < 0:
@@ -396,7 +330,7 @@ class Size(Kind[int]):
         """Take an int, or text with a unit."""
         if isinstance(value, int) and not isinstance(value, bool):
             return self._bounded(value, value)
-        return self.read(_text(self, value))
+        return self.read(text_of(self, value))
 
     def _bounded(self, size: int, given: object) -> int:
         if size < 0:
@@ -419,7 +353,7 @@ class SizeOrNone(Kind["int | None"]):
 
     def read(self, text: str) -> int | None:
         """Read as `Size` does."""
-        return None if text.lower() in _NOTHING - {""} else Size().read(text) or None
+        return None if text.lower() in NOTHING - {""} else Size().read(text) or None
 
     def accept(self, value: object) -> int | None:
         """Take an int, ``None``, ``False`` or text."""
@@ -436,77 +370,6 @@ class SizeOrNone(Kind["int | None"]):
         return 0 if value is None else value
 
 
-class Mode(Kind[int]):
-    """Permission bits of a file."""
-
-    unit = "octal mode"
-    metavar = "MODE"
-    expected = "write 0 and three octal digits: 0660"
-
-    def read(self, text: str) -> int:
-        """Read octal digits."""
-        return parse_mode(text)
-
-    def accept(self, value: object) -> int:
-        """Take a number (``0o660``) or octal digits."""
-        return parse_mode(value)
-
-    def accept_file(self, value: object) -> int:
-        """Take text only: ``socket_mode = 660`` would be read as decimal."""
-        if not isinstance(value, str):
-            raise ValueError(f'{value!r} is not text; write the mode in quotes: "0660"')
-        return parse_mode(value)
-
-    def show(self, value: int) -> str:
-        """Return four octal digits."""
-        return f"{value:04o}"
-
-    def native(self, value: int) -> object:
-        """Return four octal digits as text."""
-        return self.show(value)
-
-
-class Listens(Kind["tuple[Listen, ...]"]):
-    """Where to listen: one or several specifications."""
-
-    unit = "list of listeners"
-    metavar = "SPEC"
-    expected = "write host:port, unix:PATH or fd:N"
-
-    def read(self, text: str) -> tuple[Listen, ...]:
-        """Read specifications separated by commas."""
-        return tuple(Listen.parse(part.strip()) for part in text.split(",") if part.strip())
-
-    def accept(self, value: object) -> tuple[Listen, ...]:
-        """Take text, a `Listen`, a table, or a sequence of those."""
-        if isinstance(value, str):
-            return self.read(value)
-        if isinstance(value, Listen):
-            return (value,)
-        if isinstance(value, Mapping):
-            return (Listen.from_table(value),)
-        if isinstance(value, Sequence):
-            return tuple(listen for item in value for listen in self._one(item))
-        raise self.refusal(value)
-
-    def _one(self, item: Any) -> tuple[Listen, ...]:
-        # Text inside a list is one specification: a path there may hold a comma.
-        return (Listen.parse(item),) if isinstance(item, str) else self.accept(item)
-
-    def show(self, value: tuple[Listen, ...]) -> str:
-        """Return the specifications, separated by commas."""
-        return ",".join(map(str, value))
-
-    def native(self, value: tuple[Listen, ...]) -> object:
-        """Return a list of specifications; one with a mode of its own is a table."""
-        return [
-            str(item)
-            if item.mode is None
-            else {"socket": item.path, "socket_mode": f"{item.mode:04o}"}
-            for item in value
-        ]
-
-
 def nearest(word: str, words: Sequence[str], cutoff: float = 0.6) -> str | None:
     """Return the one of ``words`` that ``word`` is most likely a misspelling of."""
     from difflib import get_close_matches  # only a mistake pays for the import
@@ -515,7 +378,8 @@ def nearest(word: str, words: Sequence[str], cutoff: float = 0.6) -> str | None:
     return found[0] if found else None
 
 
-def _text(kind: Kind[Any], value: object) -> str:
+def text_of(kind: Kind[Any], value: object) -> str:
+    """Return ``value`` if it is text; else raise the refusal of ``kind``."""
     if isinstance(value, str):
         return value
     raise kind.refusal(value)

@@ -20,25 +20,20 @@ from typing import Any, Final, Literal, TypeAlias
 
 from pagi.server.config.kinds import (
     Choice,
-    Descriptor,
     FileOrOff,
-    Host,
     Kind,
-    Listens,
     LogFormat,
-    Mode,
     Mount,
-    Port,
     Seconds,
     Size,
     SizeOrNone,
-    SocketPath,
     Switch,
     Text,
     Whole,
     Workers,
 )
 from pagi.server.config.listen import Listen
+from pagi.server.config.listen_kinds import Descriptor, Host, Listens, Mode, Port, SocketPath
 from pagi.server.config.option import Declaration, option
 
 __all__ = [
