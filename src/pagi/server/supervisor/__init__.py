@@ -1,1 +1,1 @@
-""""""
+"""Several worker processes behind the same listening sockets."""

@@ -1,0 +1,197 @@
+"""Serving from Python: `serve` inside a running loop, `run` for a whole process."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Generator
+from types import TracebackType
+from typing import Any
+
+from pagi.interface.callables import App
+from pagi.server.config import Config, load
+from pagi.server.worker.logs import configure
+from pagi.server.worker.process import bind_all, run_worker
+from pagi.server.worker.sockets import BoundSocket
+from pagi.server.worker.worker import Worker
+
+__all__ = ["Server", "run", "run_loaded", "serve"]
+
+
+class Server:
+    """One server in a running loop. Several can run in one loop, each with its own application.
+
+    Args:
+        app: the application.
+        config: the whole configuration; by default made from ``options`` and nothing else (no
+            file, no variables).
+        options: any option of the settings reference by name.
+
+    Raises:
+        ConfigError: an option is unknown or impossible.
+    """
+
+    def __init__(self, app: App, config: Config | None = None, **options: Any) -> None:
+        self._config = config or load({"config_file": None, **options}, environ={})
+        self._app = app
+        self._sockets: list[BoundSocket] = []
+        self._worker: Worker | None = None
+        self._stopped: asyncio.Event | None = None
+        self._stopping: asyncio.Task[None] | None = None
+
+    @property
+    def config(self) -> Config:
+        """The effective configuration."""
+        return self._config
+
+    @property
+    def sockets(self) -> list[BoundSocket]:
+        """The bound sockets, in the order of the configuration."""
+        return list(self._sockets)
+
+    @property
+    def addresses(self) -> list[str]:
+        """Where it listens, as text: ``http://127.0.0.1:8000``, ``unix:/run/app.sock``."""
+        return [bound.address_text for bound in self._sockets]
+
+    @property
+    def port(self) -> int | None:
+        """The port of the first TCP listener, as the system chose it if 0 was asked for."""
+        for bound in self._sockets:
+            name = bound.sock.getsockname()
+            if isinstance(name, tuple):
+                return int(name[1])
+        return None
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it has started and not yet stopped."""
+        return self._worker is not None and self._stopped is not None and not self._stopped.is_set()
+
+    async def start(self) -> Server:
+        """Bind, run the lifespan's startup, accept.
+
+        Raises:
+            StartError: a listener could not be opened, or the application refused to start.
+        """
+        self._sockets = bind_all(self._config)
+        self._worker = Worker(self._app, self._config, self._sockets)
+        self._stopped = asyncio.Event()
+        try:
+            await self._worker.start()
+        except BaseException:
+            self._close_sockets()
+            self._stopped.set()
+            raise
+        return self
+
+    async def shutdown(self) -> None:
+        """Stop gracefully: finish requests, run the lifespan's shutdown, close the listeners.
+
+        Calling it again waits for the same stop. Cancelling the wait does not cancel the stop.
+        """
+        if self._worker is None or self._stopped is None or self._stopped.is_set():
+            return
+        if self._stopping is None:
+            self._stopping = asyncio.create_task(self._stop(self._worker, self._stopped))
+        await asyncio.shield(self._stopping)
+
+    async def _stop(self, worker: Worker, stopped: asyncio.Event) -> None:
+        try:
+            await worker.stop()
+        finally:
+            self._close_sockets()
+            stopped.set()
+
+    def hurry(self) -> None:
+        """End a graceful stop that is under way without waiting for requests any longer."""
+        if self._worker is not None:
+            self._worker.hurry()
+
+    async def wait_closed(self) -> None:
+        """Wait until the server has stopped."""
+        if self._stopped is not None:
+            await self._stopped.wait()
+
+    def _close_sockets(self) -> None:
+        for bound in self._sockets:
+            bound.close()
+
+    async def __aenter__(self) -> Server:
+        return self if self._worker is not None else await self.start()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.shutdown()
+
+
+class _Serving:
+    """What `serve` returns: awaited it is a started server, entered it also stops it."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+
+    def __await__(self) -> Generator[Any, Any, Server]:
+        return self._server.start().__await__()
+
+    async def __aenter__(self) -> Server:
+        return await self._server.start()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self._server.shutdown()
+
+
+def serve(app: App, config: Config | None = None, **options: Any) -> _Serving:
+    """Start a server in the running loop.
+
+    ``server = await serve(app, port=0)`` starts it; ``async with serve(app, port=0) as server:``
+    also stops it at the end of the block. Signals are left alone.
+
+    Raises:
+        ConfigError: an option is unknown or impossible.
+        StartError: on awaiting: see `Server.start`.
+    """
+    return _Serving(Server(app, config, **options))
+
+
+def run(app: App, *, config: Config | None = None, **options: Any) -> int:
+    """Serve ``app`` until SIGTERM or SIGINT; blocks.
+
+    Options given here take the place of flags; variables and the configuration file are read.
+
+    Returns:
+        0 after a clean stop.
+
+    Raises:
+        ConfigError: an option is unknown or impossible.
+        StartError: the server could not start.
+    """
+    return run_loaded(lambda: app, config or load(options))
+
+
+def run_loaded(load_app: Callable[[], App], config: Config) -> int:
+    """Serve the application that ``load_app()`` returns; what ``pagi run`` calls.
+
+    With several workers the application is loaded in each worker, after the fork.
+    """
+    logging_ = config.logging
+    configure(logging_.log_level, logging_.log_format, logging_.quiet)
+    if config.process.workers > 1:
+        from pagi.server.supervisor.prefork import run_workers
+
+        return run_workers(load_app, config)
+    app = load_app()
+    sockets = bind_all(config)
+    try:
+        return run_worker(app, config, sockets)
+    finally:
+        for bound in sockets:
+            bound.close()

@@ -1,0 +1,26 @@
+# cython: language_level=3
+cdef class ConnectionState:
+    cdef object _owner
+    cdef object _service
+    cdef list _callbacks
+    cdef list _futures
+    cdef public object disconnect_reason
+    cdef public object disconnect_detail
+    cdef public bint response_started
+    cdef public bint response_complete
+    cdef public bint aborted
+
+    cpdef bint complete(self)
+    cpdef disconnect(self, reason, detail)
+    cpdef announce(self)
+
+
+cdef class TransportState:
+    cdef object _stream
+    cdef object _service
+    cdef list _high_callbacks
+    cdef list _drain_callbacks
+
+    cpdef above_high_water(self)
+    cpdef drained(self)
+    cpdef detach(self)

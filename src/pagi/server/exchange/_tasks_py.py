@@ -1,0 +1,308 @@
+"""How the application's coroutine runs: first step in place, in a task only if it waits.
+
+One source, two builds: compiled as ``_tasks_c`` (see ``_tasks_c.pxd``).
+
+Theory
+------
+Most requests are answered without waiting for anything. A task for each costs a microsecond and,
+before Python 3.12, a turn of the event loop. But an application may ask for ``current_task()`` in
+its very first step (``asyncio.timeout``, anyio's cancel scopes), so it must have a task.
+
+A **seat** is a real `asyncio.Task` that is parked: it waits for a future-like object of ours. To
+run a request we take a seat, make its task the current one, and send the first ``None`` into the
+application's coroutine ourselves.
+
+* The application finishes in that step: the seat never woke and goes back, *if nobody can tell
+  that it was used*: no new reference or weak reference to the task, not cancelled, not renamed.
+  Otherwise it is thrown away, so that state tied to a task never reaches another request.
+* The application waits for a future: we wake the seat, it yields that same future to its task,
+  and from then on the task runs the application like any other. When the application ends the
+  task ends.
+
+Where a seat cannot be had at once (before 3.12 a new task needs a turn of the loop to park), or
+another task is already current, the request gets an ordinary task.
+
+Each request runs in its own copy of the context of the lifespan, in both phases: what it sets
+there is never seen by another request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from asyncio import Task
+from asyncio.tasks import _enter_task, _leave_task  # type: ignore[attr-defined]  # public in C
+from collections.abc import Callable, Generator
+from contextvars import Context
+from types import coroutine
+from typing import Any
+from weakref import getweakrefcount
+
+__all__ = ["AppRunner", "Seat"]
+
+_EAGER = sys.version_info >= (3, 12)
+# Reference counts tell whether a task was kept only where they are exact and immediate.
+_COUNTS = sys.implementation.name == "cpython" and bool(
+    getattr(sys, "_is_gil_enabled", lambda: True)()
+)
+
+
+async def _as_coroutine(awaitable: Any) -> Any:
+    """Give an awaitable that is no coroutine (a future, say) the methods of one."""
+    return await awaitable
+
+
+def _begin(app: Any, exchange: Any, scope: Any) -> tuple[Any, Any]:
+    """Call the application and run it to its first wait: the coroutine and what it waits for.
+
+    Raises `StopIteration` if it ended. Runs inside the request's context.
+    """
+    running = app(scope, exchange.receive, exchange.send)
+    if not hasattr(running, "send"):
+        running = _as_coroutine(running)
+    return running, running.send(None)
+
+
+@coroutine
+def _go_on(seat: Seat, error: BaseException | None) -> Generator[Any, Any, None]:
+    """Run the coroutine that was begun on ``seat`` to its end, inside its context."""
+    running, context, waiting_for = seat.running, seat.context, seat.waiting_for
+    step: Callable[..., Any]
+    value: Any
+    while True:
+        if error is None:
+            try:
+                value = yield waiting_for
+                step = running.send
+            except BaseException as exc:
+                error = exc
+        if error is not None:
+            step, value, error = running.throw, error, None
+        try:
+            waiting_for = context.run(step, value)
+        except StopIteration:
+            return
+
+
+class Seat:
+    """A parked task. To the task it is the future that the task waits for."""
+
+    __slots__ = (
+        "_asyncio_future_blocking",
+        "_loop",
+        "context",
+        "exchange",
+        "name",
+        "parked",
+        "runner",
+        "running",
+        "task",
+        "waiting_for",
+        "wake",
+    )
+
+    def __init__(self, runner: AppRunner) -> None:
+        self._asyncio_future_blocking = False
+        self._loop = runner.loop
+        self.runner = runner
+        self.parked = False
+        self.wake: Any = None
+        self.task: Any = None
+        self.name = ""
+        self.exchange: Any = None
+        self.running: Any = None
+        self.context: Any = None
+        self.waiting_for: Any = None
+
+    # What a task asks of a future it waits for.
+
+    def __await__(self) -> Generator[Any, Any, None]:
+        self._asyncio_future_blocking = True
+        yield self
+
+    def get_loop(self) -> asyncio.AbstractEventLoop:
+        """Return the loop of the task."""
+        return self._loop
+
+    def add_done_callback(self, callback: Any, *, context: Any = None) -> None:
+        """Take the callable that wakes the task: the task is parked now."""
+        self.wake = callback
+        self.runner.park(self)
+
+    def result(self) -> None:
+        """Waking means nothing but to go on."""
+
+    def cancel(self, msg: object = None) -> bool:
+        """Leave cancelling to the task, which raises when it takes its next step.
+
+        If the seat is parked that step must be made for it: somebody ends every task of the loop.
+        """
+        if self.parked:
+            self.runner.forget(self)
+            self._loop.call_soon(self.wake, self)
+        return False
+
+
+class AppRunner:
+    """Runs application coroutines on one loop; see the theory above.
+
+    Args:
+        loop: the running loop.
+        context: copied for every request.
+        max_seats: parked tasks kept at most.
+    """
+
+    __slots__ = ("_max_seats", "_spare", "_tasks", "_wanted", "context", "loop")
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, context: Context, max_seats: int = 128
+    ) -> None:
+        self.loop = loop
+        self.context = context
+        self._max_seats = max_seats
+        self._wanted = 0  # parked tasks worth having; grows with each miss
+        self._spare: list[Seat] = []
+        self._tasks: set[Task[Any]] = set()
+
+    @property
+    def tasks(self) -> set[Task[Any]]:
+        """The tasks of the requests that are waiting for something."""
+        return self._tasks
+
+    def start(self, app: Any, exchange: Any, scope: Any) -> None:
+        """Run ``app`` for ``exchange`` and call ``exchange.app_finished(error)`` at its end."""
+        context = self.context.copy()
+        seat = self._take_seat()
+        if seat is None:
+            self._start_task(app, exchange, scope, context)
+            return
+        task = seat.task
+        references = sys.getrefcount(task) if _COUNTS else 0
+        try:
+            _enter_task(self.loop, task)
+        except RuntimeError:  # called from inside another task
+            self.park(seat)
+            self._start_task(app, exchange, scope, context)
+            return
+        error: BaseException | None = None
+        begun = None
+        try:
+            begun = context.run(_begin, app, exchange, scope)
+        except StopIteration:
+            pass
+        except BaseException as exc:
+            error = exc
+        _leave_task(self.loop, task)
+        if begun is not None:
+            self._wake_for(seat, exchange, context, begun)
+            return
+        if _COUNTS and sys.getrefcount(task) == references and self._unchanged(seat, task):
+            self.park(seat)
+        else:
+            self._dismiss(seat)
+        exchange.app_finished(error)
+        if error is not None and not isinstance(error, (Exception, asyncio.CancelledError)):
+            raise error
+
+    def close(self) -> None:
+        """Let the parked tasks end."""
+        self._max_seats = 0
+        while self._spare:
+            self._dismiss(self._spare.pop())
+
+    def park(self, seat: Seat) -> None:
+        """Take a seat whose task is parked."""
+        if len(self._spare) < self._max_seats:
+            seat.parked = True
+            self._spare.append(seat)
+        else:
+            self.loop.call_soon(self._dismiss, seat)
+
+    def forget(self, seat: Seat) -> None:
+        """Use a parked seat no more."""
+        seat.parked = False
+        if seat in self._spare:
+            self._spare.remove(seat)
+
+    def _take_seat(self) -> Seat | None:
+        if not self._spare:
+            self._wanted = min(self._wanted + 1, self._max_seats)
+            self._add_seat()
+            if not self._spare:  # it parks in the next turn of the loop
+                return None
+        seat = self._spare.pop()
+        seat.parked = False
+        return seat
+
+    def _unchanged(self, seat: Seat, task: Any) -> bool:
+        """Tell whether the task is as it was, but for its reference count."""
+        return (
+            getweakrefcount(task) == 1  # asyncio's own, for all_tasks()
+            and not task.cancelling()
+            and not task._must_cancel
+            and task.get_name() is seat.name
+        )
+
+    def _wake_for(self, seat: Seat, exchange: Any, context: Context, begun: Any) -> None:
+        """Let the task of ``seat`` go on with a coroutine that waits for something."""
+        seat.running, seat.waiting_for = begun
+        seat.context = context
+        seat.exchange = exchange
+        self._tasks.add(seat.task)
+        seat.wake(seat)
+        if not _EAGER and len(self._spare) < self._wanted:
+            self._add_seat()
+
+    def _dismiss(self, seat: Seat) -> None:
+        """End a parked task: it wakes with nothing to run."""
+        seat.parked = False
+        try:
+            seat.wake(seat)
+        except RuntimeError:  # called from inside another task
+            self.loop.call_soon(seat.wake, seat)
+
+    def _add_seat(self) -> None:
+        seat = Seat(self)
+        if _EAGER:
+            task = Task(self._sit(seat), loop=self.loop, eager_start=True)
+        else:
+            task = Task(self._sit(seat), loop=self.loop)
+        seat.task = task
+        seat.name = task.get_name()
+
+    async def _sit(self, seat: Seat) -> None:
+        error: BaseException | None = None
+        try:
+            await seat
+        except asyncio.CancelledError as exc:
+            error = exc
+        exchange = seat.exchange
+        if exchange is None:
+            if error is not None:
+                raise error
+            return
+        try:
+            await _go_on(seat, error)
+            error = None
+        except BaseException as exc:
+            error = exc
+        self._tasks.discard(seat.task)
+        seat.running = seat.context = seat.waiting_for = seat.exchange = None
+        exchange.app_finished(error)
+        if isinstance(error, (KeyboardInterrupt, SystemExit)):
+            raise error
+
+    def _start_task(self, app: Any, exchange: Any, scope: Any, context: Context) -> None:
+        task = self.loop.create_task(self._run(app, exchange, scope), context=context)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _run(self, app: Any, exchange: Any, scope: Any) -> None:
+        error: BaseException | None = None
+        try:
+            await app(scope, exchange.receive, exchange.send)
+        except BaseException as exc:
+            error = exc
+        exchange.app_finished(error)
+        if isinstance(error, (KeyboardInterrupt, SystemExit)):
+            raise error

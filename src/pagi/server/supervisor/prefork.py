@@ -1,0 +1,165 @@
+"""Prefork: the supervisor binds, forks the workers and keeps their number.
+
+Signals only enqueue: all of them are blocked and taken one by one with ``sigtimedwait``, so that
+no code of ours runs inside a handler. Exit statuses mean something: a worker that could not load
+or start its application will not do better a second time, so the whole server stops with that
+status; any other death is answered with a replacement, later and later if it goes on.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable
+from time import monotonic
+from typing import Final
+
+from pagi.interface.callables import App
+from pagi.server.config import Config
+from pagi.server.errors import EXIT_APPLICATION, EXIT_CONFIGURATION, EXIT_STARTUP, StartError
+from pagi.server.worker.process import bind_all, run_worker
+from pagi.server.worker.sockets import BoundSocket
+
+__all__ = ["run_workers"]
+
+_SIGNALS: Final = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGCHLD})
+_FATAL: Final = frozenset({EXIT_APPLICATION, EXIT_CONFIGURATION, EXIT_STARTUP})
+#: A worker that lived this long, in seconds, did not die of what makes a crash loop.
+HEALTHY_LIFE: Final = 10.0
+MAX_BACKOFF: Final = 30.0
+#: Beyond the worker's own shutdown timeouts before it is killed, in seconds.
+KILL_GRACE: Final = 10.0
+
+
+def run_workers(load_app: Callable[[], App], config: Config) -> int:
+    """Run ``config.process.workers`` workers until SIGTERM or SIGINT; return the exit status."""
+    sockets = bind_all(config)
+    previous = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    try:
+        return _Supervisor(load_app, config, sockets).run()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, previous)
+        for bound in sockets:
+            bound.close()
+
+
+class _Supervisor:
+    def __init__(
+        self, load_app: Callable[[], App], config: Config, sockets: list[BoundSocket]
+    ) -> None:
+        self._load_app = load_app
+        self._config = config
+        self._sockets = sockets
+        self._logger = logging.getLogger("pagi.server")
+        self._workers: dict[int, tuple[int, float]] = {}  # pid → number, birth
+        self._due: dict[int, float] = {}  # number → when to fork it again
+        self._deaths: dict[int, int] = {}  # number → early deaths in a row
+        self._status = 0
+        self._stopping = False
+        self._kill_at: float | None = None
+
+    def run(self) -> int:
+        count = self._config.process.workers
+        where = ", ".join(bound.address_text for bound in self._sockets)
+        self._logger.info("serving on %s with %d workers", where, count)
+        for number in range(1, count + 1):
+            self._fork(number)
+        while self._workers or (self._due and not self._stopping):
+            self._take_signal()
+            self._reap()
+            self._fork_due()
+            if self._kill_at is not None and monotonic() >= self._kill_at:
+                self._kill_at = None
+                self._tell_all(signal.SIGKILL)
+        return self._status
+
+    def _take_signal(self) -> None:
+        times = [*self._due.values()]
+        if self._kill_at is not None:
+            times.append(self._kill_at)
+        timeout = 60.0 if not times else max(0.0, min(times) - monotonic())
+        taken = signal.sigtimedwait(_SIGNALS, timeout)
+        if taken is not None and taken.si_signo != signal.SIGCHLD:
+            self._stop(0)
+
+    def _stop(self, status: int) -> None:
+        """Begin to stop; asked again, hurry the workers."""
+        if not self._stopping:
+            self._stopping = True
+            self._status = status
+            timeouts = self._config.process, self._config.application
+            grace = (timeouts[0].shutdown_timeout, timeouts[1].lifespan_shutdown_timeout)
+            if None not in grace:
+                self._kill_at = monotonic() + sum(filter(None, grace)) + KILL_GRACE
+        self._tell_all(signal.SIGTERM)
+
+    def _tell_all(self, number: signal.Signals) -> None:
+        for pid in self._workers:
+            try:
+                os.kill(pid, number)
+            except ProcessLookupError:  # it has ended and waits to be reaped
+                continue
+
+    def _fork(self, number: int) -> None:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        pid = os.fork()
+        if pid:
+            self._workers[pid] = (number, monotonic())
+            return
+        status = 1
+        try:
+            status = self._work(number)
+        except StartError as exc:
+            self._logger.error("worker %d: %s", number, exc)
+            status = exc.exit_status
+        except KeyboardInterrupt:
+            status = 0
+        except BaseException:
+            self._logger.exception("worker %d failed", number)
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(status)
+
+    def _work(self, number: int) -> int:
+        # A terminal's Ctrl-C reaches the whole group, but a stop is the supervisor's to order.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+        return run_worker(self._load_app(), self._config, self._sockets, number)
+
+    def _reap(self) -> None:
+        while self._workers:
+            pid, wait_status = os.waitpid(-1, os.WNOHANG)
+            if not pid:
+                return
+            if pid in self._workers:
+                number, birth = self._workers.pop(pid)
+                self._buried(number, pid, birth, os.waitstatus_to_exitcode(wait_status))
+
+    def _buried(self, number: int, pid: int, birth: float, status: int) -> None:
+        if self._stopping:
+            return
+        if status in _FATAL:
+            self._logger.error("worker %d cannot start; stopping", number)
+            self._stop(status)
+            return
+        now = monotonic()
+        deaths = 0 if now - birth >= HEALTHY_LIFE else self._deaths.get(number, 0) + 1
+        self._deaths[number] = deaths
+        delay = min(MAX_BACKOFF, 0.0 if deaths <= 1 else 0.5 * 2 ** (deaths - 2))
+        self._due[number] = now + delay
+        how = f"signal {-status}" if status < 0 else f"status {status}"
+        self._logger.error(
+            "worker %d (pid %d) ended with %s; replacing it in %.1f s", number, pid, how, delay
+        )
+
+    def _fork_due(self) -> None:
+        if self._stopping:
+            return
+        now = monotonic()
+        for number in [number for number, due in self._due.items() if due <= now]:
+            del self._due[number]
+            self._fork(number)

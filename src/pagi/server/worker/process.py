@@ -1,0 +1,110 @@
+"""A process that does nothing but serve: its sockets, its loop, its signals."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import sys
+from typing import Final
+
+from pagi._build import active_twins
+from pagi.interface.callables import App
+from pagi.server.config import Config
+from pagi.server.errors import EXIT_CONFIGURATION, StartError
+from pagi.server.worker.sockets import BoundSocket, bind
+from pagi.server.worker.worker import Worker
+
+__all__ = ["bind_all", "make_loop", "run_worker"]
+
+_STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+
+
+def bind_all(config: Config) -> list[BoundSocket]:
+    """Open every listener of the configuration, or none. Raises StartError."""
+    listening = config.listening
+    sockets: list[BoundSocket] = []
+    try:
+        for listen in listening.addresses():
+            sockets += bind(listen, backlog=listening.backlog, reuseport=listening.reuseport)
+    except BaseException:
+        for bound in sockets:
+            bound.close()
+        raise
+    return sockets
+
+
+def make_loop(name: str) -> asyncio.AbstractEventLoop:
+    """Make an event loop: ``uvloop``, ``asyncio``, or ``auto`` for uvloop where installed."""
+    if name in ("auto", "uvloop"):
+        try:
+            import uvloop
+        except ImportError:
+            if name == "uvloop":
+                raise StartError(
+                    "the loop uvloop is not installed; run 'pip install uvloop' or use --loop auto",
+                    EXIT_CONFIGURATION,
+                ) from None
+        else:
+            return uvloop.new_event_loop()
+    return asyncio.new_event_loop()
+
+
+def run_worker(
+    app: App, config: Config, sockets: list[BoundSocket], worker_num: int | None = None
+) -> int:
+    """Run one worker on bound sockets until a stop signal; return the exit status."""
+    process = config.process
+    with asyncio.Runner(loop_factory=lambda: make_loop(process.loop)) as runner:
+        runner.run(_run_worker(app, config, sockets, worker_num))
+    return 0
+
+
+async def _run_worker(
+    app: App, config: Config, sockets: list[BoundSocket], worker_num: int | None
+) -> None:
+    loop = asyncio.get_running_loop()
+    worker = Worker(app, config, sockets, worker_num)
+    asked = asyncio.Event()
+
+    def on_signal() -> None:
+        if asked.is_set():
+            worker.hurry()
+        asked.set()
+
+    for number in _STOP_SIGNALS:
+        loop.add_signal_handler(number, on_signal)
+    starting = asyncio.ensure_future(worker.start())
+    waiting = asyncio.ensure_future(asked.wait())
+    await asyncio.wait([starting, waiting], return_when=asyncio.FIRST_COMPLETED)
+    if not starting.done():  # stopped while the application was still starting
+        starting.cancel()
+        await asyncio.wait([starting])
+        if starting.cancelled():
+            return
+    try:
+        starting.result()
+    except BaseException:
+        waiting.cancel()
+        raise
+    if worker_num is None:
+        _announce(sockets, config, loop)
+    await waiting
+    await worker.stop()
+
+
+def _announce(
+    sockets: list[BoundSocket], config: Config, loop: asyncio.AbstractEventLoop
+) -> None:
+    log = logging.getLogger("pagi.server")
+    twins = active_twins()
+    kind = "compiled" if twins and all(twins.values()) else "pure Python"
+    where = ", ".join(bound.address_text for bound in sockets)
+    log.info("serving on %s", where)
+    log.info(
+        "Python %d.%d, loop %s, %s; stop with Ctrl-C",
+        sys.version_info[0],
+        sys.version_info[1],
+        type(loop).__module__.partition(".")[0],
+        kind,
+    )

@@ -1,0 +1,228 @@
+"""`Worker`: one loop's share of the server: accepting, lifespan, tick, access log, stop.
+
+Timeline of a stop::
+
+    begin          draining becomes visible (connection objects, lifespan.shutdown.notice);
+                   what the kernel already accepted is taken, then accepting ends
+    at once        idle connections close; others answer with ``Connection: close``
+    … grace …      ends as soon as the last request has ended
+    shutdown_timeout  connections are aborted, applications cancelled and waited for
+    always         lifespan.shutdown, then the access log is flushed
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from time import monotonic, perf_counter
+from typing import Any, Final
+
+from pagi.interface.callables import App
+from pagi.protocol.connection import DefaultFields
+from pagi.server.config import Config
+from pagi.server.connection.context import Clock, ConnectionContext
+from pagi.server.connection.http1 import HTTP1Driver
+from pagi.server.exchange.service import Service
+from pagi.server.exchange.validation import check_message
+from pagi.server.worker.accepting import Acceptor, choose_transport_maker
+from pagi.server.worker.access_log import AccessLog
+from pagi.server.worker.clock import Ticker
+from pagi.server.worker.lifespan import Lifespan
+from pagi.server.worker.sockets import BoundSocket
+
+__all__ = ["Worker"]
+
+#: How long cancelled applications may take to end before they are named in the log and left.
+CANCEL_GRACE: Final = 5.0
+#: How long log lines wait for company before they are written, in seconds.
+LOG_DELAY: Final = 0.1
+
+
+class Worker:
+    """Serves one application on the sockets it is given; they stay the caller's.
+
+    Args:
+        app: the application.
+        config: the whole configuration.
+        sockets: bound, listening, non-blocking.
+        worker_num: 1, 2, … of several processes; ``None`` for a single one.
+    """
+
+    def __init__(
+        self,
+        app: App,
+        config: Config,
+        sockets: Sequence[BoundSocket],
+        worker_num: int | None = None,
+    ) -> None:
+        self._app = app
+        self._config = config
+        self._sockets = sockets
+        self._logger = logging.getLogger("pagi.server")
+        application = config.application
+        self._lifespan = Lifespan(
+            app,
+            mode=application.lifespan,
+            startup_timeout=application.lifespan_startup_timeout,
+            shutdown_timeout=application.lifespan_shutdown_timeout,
+            worker_num=worker_num,
+            is_worker=worker_num is not None,
+            logger=self._logger,
+        )
+        self._connections: set[Any] = set()
+        self._acceptors: list[Acceptor] = []
+        self._access_log: AccessLog | None = None
+        self._service: Service | None = None
+        self._ticker: Ticker | None = None
+        self._empty: asyncio.Future[None] | None = None
+        self._hurry: asyncio.Future[None] | None = None
+
+    @property
+    def connections(self) -> int:
+        """How many connections are open."""
+        return len(self._connections)
+
+    async def start(self) -> None:
+        """Run the lifespan's startup, then accept.
+
+        Raises:
+            StartError: the application refused to start, or took too long.
+
+        Cancelling it ends the application's lifespan task.
+        """
+        loop = asyncio.get_running_loop()
+        await self._lifespan.startup()
+        self._open_access_log(loop)
+        context = self._make_context(loop)
+        self._ticker = Ticker(
+            loop,
+            context.clock,
+            context.defaults,
+            self._config.headers.date_header,
+            self._connections,
+            None if self._access_log is None else self._access_log.tick,
+        )
+        self._ticker.start()
+        make_transport = choose_transport_maker(self._config.process.transports)
+        for bound in self._sockets:
+            acceptor = Acceptor(
+                loop, bound.sock, lambda: HTTP1Driver(context), make_transport, self._logger
+            )
+            acceptor.start()
+            self._acceptors.append(acceptor)
+
+    def _open_access_log(self, loop: asyncio.AbstractEventLoop) -> None:
+        logging_ = self._config.logging
+        if logging_.access_log is None:
+            return
+
+        def schedule() -> None:
+            loop.call_later(LOG_DELAY, log.flush)
+
+        log = AccessLog(logging_.access_log_format, logging_.access_log, schedule=schedule)
+        self._access_log = log
+
+    def _make_context(self, loop: asyncio.AbstractEventLoop) -> ConnectionContext:
+        config = self._config
+        log = self._access_log
+        self._service = Service(
+            self._app,
+            loop,
+            flow=config.flow,
+            state=self._lifespan.state,
+            context=self._lifespan.context,
+            root_path=config.application.root_path,
+            log_access=None if log is None else log.log,
+            time=perf_counter,
+            check=check_message if config.application.validate_events else None,
+        )
+        return ConnectionContext(
+            self._service,
+            Clock(monotonic()),
+            DefaultFields(server=config.headers.server_header.encode("latin-1")),
+            self._connections,
+            http1=config.http1,
+            timeouts=config.timeouts,
+            flow=config.flow,
+            max_connections=config.listening.connection_limit(),
+            log_rejected=None if log is None else log.log_rejected,
+            closed=self._connection_closed,
+        )
+
+    def _connection_closed(self) -> None:
+        if self._empty is not None and not self._connections and not self._empty.done():
+            self._empty.set_result(None)
+
+    def hurry(self) -> None:
+        """End a stop that is under way without waiting for requests any longer."""
+        if self._hurry is not None and not self._hurry.done():
+            self._hurry.set_result(None)
+
+    async def stop(self) -> None:
+        """Stop gracefully; see the timeline above. Never raises; cancelling it skips the grace."""
+        loop = asyncio.get_running_loop()
+        self._hurry = loop.create_future()
+        if self._service is not None:
+            try:
+                await self._drain(self._service)
+            finally:
+                await self._force(self._service)
+        await self._lifespan.shutdown()
+        if self._ticker is not None:
+            self._ticker.stop()
+        if self._access_log is not None:
+            self._access_log.close()
+
+    async def _drain(self, service: Service) -> None:
+        service.begin_draining()
+        self._lifespan.notice()
+        for acceptor in self._acceptors:
+            acceptor.stop()
+        # The transports of the connections just taken call their protocols in the next turns.
+        for _ in range(3):
+            await asyncio.sleep(0)
+        for driver in tuple(self._connections):
+            driver.shut_down()
+        timeout = self._config.process.shutdown_timeout
+        deadline = None if timeout is None else monotonic() + timeout
+        if self._connections:
+            self._empty = asyncio.get_running_loop().create_future()
+            await self._wait([self._empty], deadline)
+        # Applications that work on after their response.
+        if service.runner.tasks:
+            await self._wait(list(service.runner.tasks), deadline)
+
+    async def _wait(self, futures: list[asyncio.Future[Any]], deadline: float | None) -> None:
+        """Wait for all of ``futures``, the deadline, or somebody in a hurry."""
+        hurry = self._hurry
+        assert hurry is not None
+        while futures and not hurry.done():
+            left = None if deadline is None else deadline - monotonic()
+            if left is not None and left <= 0:
+                return
+            await asyncio.wait(
+                [*futures, hurry], timeout=left, return_when=asyncio.FIRST_COMPLETED
+            )
+            futures = [future for future in futures if not future.done()]
+
+    async def _force(self, service: Service) -> None:
+        """Abort and cancel what is left; wait for the cancelled, and name what hangs."""
+        if self._connections:
+            self._logger.warning(
+                "%d connections were still open at the end of the grace and were aborted",
+                len(self._connections),
+            )
+            for driver in tuple(self._connections):
+                driver.abort("server_shutdown")
+        tasks = set(service.runner.tasks)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            _, hanging = await asyncio.wait(tasks, timeout=CANCEL_GRACE)
+            for task in hanging:
+                self._logger.error("an application does not end although cancelled: %r", task)
+        service.runner.close()
+        # Aborted transports tell their protocols in the next turn.
+        for _ in range(3):
+            await asyncio.sleep(0)

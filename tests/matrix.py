@@ -1,0 +1,117 @@
+"""Run the tests on every twin, event loop and transport, and say how many ran on which.
+
+``python -m tests.matrix`` runs everything on the two outer combinations (all compiled and fast;
+all pure Python on plain asyncio) and the tests that touch a loop on the ones between.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import os
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from time import monotonic
+
+SERVER_TESTS = ("tests/server", "tests/integration")
+_COUNTS = re.compile(r"(\d+) (passed|failed|skipped|errors?|xfailed|xpassed|deselected)")
+
+
+@dataclass(frozen=True)
+class Combination:
+    """One way to run the server."""
+
+    pure: bool
+    loop: str
+    transports: str
+    paths: tuple[str, ...] = ("tests",)
+
+    @property
+    def name(self) -> str:
+        twin = "pure Python" if self.pure else "compiled"
+        return f"{twin}, {self.loop}, {self.transports} transports"
+
+    def environment(self) -> dict[str, str]:
+        environment = dict(os.environ)
+        environment["PAGI_PURE_PYTHON"] = "1" if self.pure else "0"
+        environment["PAGI_TEST_LOOP"] = self.loop
+        environment["PAGI_TEST_TRANSPORTS"] = self.transports
+        environment.pop("PAGI_ENV", None)
+        return environment
+
+
+COMBINATIONS = (
+    Combination(False, "uvloop", "aiofastnet"),
+    Combination(True, "asyncio", "asyncio"),
+    Combination(False, "uvloop", "asyncio", SERVER_TESTS),
+    Combination(False, "asyncio", "aiofastnet", SERVER_TESTS),
+    Combination(True, "uvloop", "aiofastnet", SERVER_TESTS),
+)
+
+
+def missing(combination: Combination) -> str | None:
+    """Say what a combination needs and this installation lacks."""
+    if not combination.pure and not _has_twin():
+        return "the compiled twin is not built (no C compiler?)"
+    for module in (combination.loop, combination.transports):
+        if importlib.util.find_spec(module) is None:
+            return f"{module} is not installed"
+    return None
+
+
+def _has_twin() -> bool:
+    return importlib.util.find_spec("pagi.protocol.http1._connection_c") is not None
+
+
+def run(combination: Combination, extra: list[str]) -> tuple[int, dict[str, int], float]:
+    """Run pytest once; return its exit status, its counts and the seconds it took."""
+    begin = monotonic()
+    paths = [path for path in combination.paths if os.path.isdir(path)]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pytest", *paths, *extra],
+        env=combination.environment(),
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    last = ""
+    assert process.stdout is not None
+    for line in process.stdout:
+        print(line, end="", flush=True)
+        if _COUNTS.search(line):
+            last = line
+    status = process.wait()
+    counts = {what.rstrip("s"): int(number) for number, what in _COUNTS.findall(last)}
+    return status, counts, monotonic() - begin
+
+
+def main() -> int:
+    """Run the combinations; the exit status is 0 if all passed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="the first combination only")
+    options, extra = parser.parse_known_args()
+    rows: list[tuple[str, str]] = []
+    failed = False
+    passed = 0
+    for combination in COMBINATIONS[: 1 if options.quick else None]:
+        print(f"\n── {combination.name} ──", flush=True)
+        lack = missing(combination)
+        if lack is not None:
+            print(f"left out: {lack}")
+            rows.append((combination.name, f"left out: {lack}"))
+            continue
+        status, counts, seconds = run(combination, extra)
+        failed = failed or status != 0
+        passed += counts.get("passed", 0)
+        told = ", ".join(f"{number} {what}" for what, number in counts.items()) or "no tests"
+        rows.append((combination.name, f"{told} in {seconds:.0f} s"))
+    print(f"\nPython {sys.version.split()[0]}")
+    for name, told in rows:
+        print(f"  {name:46} {told}")
+    print(f"{passed} passed, {'some' if failed else 0} failed")
+    return 1 if failed or not passed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
