@@ -25,6 +25,7 @@ __all__ = [
     "Text",
     "Whole",
     "Workers",
+    "available_cores",
     "nearest",
     "text_of",
 ]
@@ -251,7 +252,7 @@ class Workers(Whole):
 
     def read(self, text: str) -> int:
         """Read digits or ``auto``."""
-        return _cores() if text.lower() == "auto" else super().read(text)
+        return available_cores() if text.lower() == "auto" else super().read(text)
 
 
 class Seconds(Kind["float | None"]):
@@ -385,7 +386,8 @@ def text_of(kind: Kind[Any], value: object) -> str:
     raise kind.refusal(value)
 
 
-def _cores() -> int:
+def available_cores() -> int:
+    """Return how many processor cores this process may use."""
     try:
         return len(os.sched_getaffinity(0))
     except AttributeError:  # not on macOS, not on Windows

@@ -112,7 +112,9 @@ class Listens(Kind["tuple[Listen, ...]"]):
     expected = "write host:port, unix:PATH or fd:N"
 
     def read(self, text: str) -> tuple[Listen, ...]:
-        """Read specifications separated by commas."""
+        """Read specifications separated by commas, or ``none``."""
+        if text.lower() in NOTHING:
+            return ()
         return tuple(Listen.parse(part.strip()) for part in text.split(",") if part.strip())
 
     def accept(self, value: object) -> tuple[Listen, ...]:
@@ -132,8 +134,8 @@ class Listens(Kind["tuple[Listen, ...]"]):
         return (Listen.parse(item),) if isinstance(item, str) else self.accept(item)
 
     def show(self, value: tuple[Listen, ...]) -> str:
-        """Return the specifications, separated by commas."""
-        return ",".join(map(str, value))
+        """Return the specifications, separated by commas, or ``none``."""
+        return ",".join(map(str, value)) or "none"
 
     def native(self, value: tuple[Listen, ...]) -> object:
         """Return a list of specifications; one with a mode of its own is a table."""

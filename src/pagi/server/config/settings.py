@@ -145,17 +145,18 @@ class Listening:
 
     def connection_limit(self) -> int:
         """Return how many connections this process may hold, from the descriptor limit if 0."""
-        return self.max_connections or _descriptor_limit() * 4 // 5
+        return self.max_connections or self.descriptor_limit() * 4 // 5
 
-
-def _descriptor_limit() -> int:
-    try:
-        import resource
-    except ImportError:  # Windows has no such limit
-        return 10_000
-    soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    # "Unlimited" is never that: the kernel's own ceiling (fs.nr_open) is 2^20 by default.
-    return 1 << 20 if soft == resource.RLIM_INFINITY else soft
+    @staticmethod
+    def descriptor_limit() -> int:
+        """Return how many descriptors this process may have open."""
+        try:
+            import resource
+        except ImportError:  # Windows has no such limit
+            return 10_000
+        soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        # "Unlimited" is never that: the kernel's own ceiling (fs.nr_open) is 2^20 by default.
+        return 1 << 20 if soft == resource.RLIM_INFINITY else soft
 
 
 @dataclass(frozen=True, slots=True)
