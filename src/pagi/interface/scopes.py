@@ -148,8 +148,8 @@ class _RequestScope(_Handles):
         headers: fields of the request.
         client: address and port of the peer; ``None`` or absent on a Unix socket.
         server: address and port the request came in by; path and ``None`` on a Unix socket.
-        state: shallow copy of the lifespan's state, one for each request; absent when the
-            application has no lifespan.
+        state: shallow copy of the lifespan's state, one for each request; absent on servers
+            that offer none.
         extensions: what this server offers beyond the core.
         pagi.connection: what becomes of this request.
         pagi.transport: how far behind the client is.
