@@ -25,15 +25,16 @@ Each option can be given in four places:
 | --- | --- | --- |
 | command line | the flag | `pagi run main:app --max-body-size 10MB` |
 | environment | `PAGI_` and the name in capitals | `PAGI_MAX_BODY_SIZE=10MB` |
-| file | the name, in `pagi.toml` or in `[tool.pagi]` of `pyproject.toml` | `max_body_size = "10MB"` |
+| file | the name, in `pagi.toml` or `pyproject.toml` (`[tool.pagi]`) | `max_body_size = "10MB"` |
 | Python | a keyword of `pagi.run` and `pagi.serve` | `pagi.run(app, max_body_size=10_000_000)` |
 
 The first that has a value wins: flag or keyword, then variable, then file, then the default.
 `pagi config` prints the effective value of each option and where it came from; `pagi check` says
 what is wrong or doubtful.
 
-Where to listen is one choice: `host` and `port`, or `socket`, or `fd`, or `listen`. The first place
-that names any of them decides, and the others are then disregarded in the places below it.
+Where to listen is one choice: `host` and `port`, or `socket`, or `fd`, or `listen`. The first of
+the four places above that names any of them decides; what the lower ones say of the others is then
+disregarded. To name two of them in the same place is an error.
 
 Values as text:
 

@@ -360,7 +360,7 @@ class SizeOrNone(Kind["int | None"]):
         """Take an int, ``None``, ``False`` or text."""
         if value is None or value is False:
             return None
-        return Size().accept(value) or None
+        return self.read(value) if isinstance(value, str) else Size().accept(value) or None
 
     def show(self, value: int | None) -> str:
         """Return the number, 0 when there is no limit."""
