@@ -1,6 +1,7 @@
 """Clients that leave: notice it at once, stop the work, and know why.
 
-Shows: ``scope["pagi.connection"]``: ``end_future`` beside slow work, and ``on_end`` with the reason.
+Shows: ``scope["pagi.connection"]``: ``end_future`` beside slow work, and ``on_end``
+with the reason.
 
 Run it:  pagi run examples.disconnects:app
 Ask it:  curl -m 2 http://127.0.0.1:8000/     leaves after two seconds

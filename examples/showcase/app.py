@@ -36,7 +36,7 @@ Headers = list[tuple[bytes, bytes]]
 
 HERE = Path(__file__).resolve().parent
 STATIC = HERE / "static"
-DOCS = HERE.parent.parent / "docs"
+ROOT = HERE.parent.parent
 
 MIB = 1_048_576
 SAMPLE_SIZE = 4 * MIB
@@ -497,14 +497,15 @@ async def static(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 async def docs(path: str, scope: Scope, send: Send) -> None:
-    """Send the built documentation, or its source texts while it is not built."""
-    built = below(DOCS / "_build" / "html", path or "index.html")
+    """Send a page of the documentation, or, while it is not built, its text."""
+    built = below(ROOT / "build" / "docs", path or "index.html")
+    text = below(ROOT / "docs", path.replace(".html", ".md") or "index.md")
     if built is not None:
         await send_whole(scope, send, built, DOCS_POLICY)
-    elif (text := below(DOCS, path)) is not None and text.suffix == ".md":
+    elif text is not None and text.suffix == ".md":
         await respond(send, 200, text.read_bytes())
     else:
-        await respond(send, 404, b"`make docs` builds the documentation, from docs/*.md.\n")
+        await respond(send, 404, b"There is no such page. `make docs` builds them.\n")
 
 
 def below(folder: Path, path: str) -> Path | None:
