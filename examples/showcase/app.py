@@ -488,8 +488,8 @@ async def static(scope: Scope, receive: Receive, send: Send) -> None:
         await respond(send, 405, b"This address knows GET and HEAD.\n")
     elif path == "/":
         await page(scope, receive, send)
-    elif path == "/docs" or path.startswith("/docs/"):
-        await docs(path.removeprefix("/docs").removeprefix("/"), scope, send)
+    elif path.startswith("/docs/"):
+        await docs(path.removeprefix("/docs/"), scope, send)
     elif (file := below(STATIC, path[1:])) is not None:
         await send_whole(scope, send, file, PAGE_POLICY)
     else:
