@@ -1,0 +1,365 @@
+"""`ResponseSender`: the write direction of an HTTP/1 connection.
+
+    ┌──────┐ request ┌──────┐ head ┌──────┐ end              ┌──────┐
+    │ IDLE ├────────►│ HEAD ├─────►│ BODY ├─────────────────►│ DONE │
+    └──────┘         └──┬───┘      └──┬───┘                  └──────┘
+        ▲               │ switch      │ end, trailers promised   │ ▲
+        │               ▼             ▼                          │ │
+        │          ┌────────┐   ┌──────────┐  trailers           │ │
+        │          │ TUNNEL │   │ TRAILERS ├─────────────────────┼─┘
+        │          └────────┘   └──────────┘                     │
+        └───────────────────── next request ─────────────────────┘
+
+    any ── end of the connection ──► CLOSED
+
+It knows how a body is delimited and keeps what was not pulled yet. When a request begins and what
+follows a complete response is for `HTTP1Connection`, which adds the read direction.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from pagi.protocol.connection import DefaultFields
+from pagi.protocol.errors import LocalProtocolError
+from pagi.protocol.events import Fields, RequestReceived
+from pagi.protocol.http1.head import (
+    HAS_DATE,
+    HAS_SERVER,
+    HAS_UPGRADE,
+    WANTS_CLOSE,
+    serialize_head,
+)
+from pagi.protocol.http1.reasons import status_line
+from pagi.protocol.http1.response import missing_defaults, serialize_trailers
+from pagi.protocol.http1.states import (
+    WRITE_BODY,
+    WRITE_CLOSED,
+    WRITE_DONE,
+    WRITE_HEAD,
+    WRITE_IDLE,
+    WRITE_TRAILERS,
+    WRITE_TUNNEL,
+)
+
+__all__ = ["ResponseSender"]
+
+# Pieces up to this size are joined: copying costs less than another segment in a gathered write.
+_JOINED: Final = 16_384
+_UNBOUNDED: Final = -1
+
+
+class ResponseSender:
+    """Heads, bodies and trailers on their way out.
+
+    Attributes:
+        write_state: a `WriteState`, as an integer.
+        finished: nothing more will be read or written.
+        keep_alive: the connection may be used for another request after the current one.
+        continue_expected: the peer waits for ``100 (Continue)`` before it sends the body.
+    """
+
+    __slots__ = (
+        "_chunked_body",
+        "_closing",
+        "_defaults",
+        "_out",
+        "_out_size",
+        "_request",
+        "_stream_id",
+        "_swallow",
+        "_to_send",
+        "_trailers",
+        "continue_expected",
+        "finished",
+        "keep_alive",
+        "write_state",
+    )
+
+    def __init__(self, defaults: DefaultFields) -> None:
+        self.write_state: int = WRITE_IDLE
+        self.finished = False
+        self.keep_alive = True
+        self.continue_expected = False
+        self._closing = False  # the current response is the last one
+        self._defaults = defaults
+        self._stream_id = 0
+        self._request: RequestReceived | None = None
+        self._out: list[bytes] = []
+        self._out_size = 0
+        self._to_send = _UNBOUNDED  # bytes of the declared body length still to come
+        self._chunked_body = False
+        self._swallow = False  # the response has no body, whatever the application sends
+        self._trailers = False
+
+    # --- heads ---
+
+    def send_informational(self, stream_id: int, status: int, fields: Fields) -> None:
+        """Queue a 1xx response (RFC 9110 §15.2); nothing for a peer that speaks HTTP/1.0.
+
+        ``100`` is queued only while the peer waits for it.
+
+        Raises:
+            LocalProtocolError: ``status`` is 101 or none of 1xx, the final head was sent, or a
+                field is not fit for the wire.
+        """
+        request = self._expect_head(stream_id)
+        if not 100 <= status <= 199 or status == 101:
+            raise LocalProtocolError(f"{status} is not an informational status")
+        lines, _, _ = serialize_head(status, fields)
+        if request.http_version == "1.0":
+            return
+        if status == 100:
+            if not self.continue_expected:
+                return
+            self.continue_expected = False
+        self._queue(status_line(status) + lines + b"\r\n")
+
+    def _expect_head(self, stream_id: int) -> RequestReceived:
+        request = self._request
+        if self.write_state != WRITE_HEAD or stream_id != self._stream_id or request is None:
+            raise LocalProtocolError(f"no response head is due on stream {stream_id}")
+        return request
+
+    def send_head(
+        self,
+        stream_id: int,
+        status: int,
+        fields: Fields,
+        size: int | None = None,
+        trailers: bool = False,
+    ) -> None:
+        """Queue the head of the final response and choose its framing (RFC 9112 §6).
+
+        A declared ``content-length`` counts first, then ``trailers`` and ``size``; otherwise the
+        body is chunked, or ends with the connection for HTTP/1.0.
+
+        Args:
+            stream_id: which request is answered.
+            status: status code, 200 to 999.
+            fields: fields in any case, see `HTTPConnection.send_head`.
+            size: length of the body in bytes if it is known.
+            trailers: trailer fields will follow; dropped where the framing has no place for them.
+
+        Raises:
+            LocalProtocolError: no head is due, a field is not fit for the wire, or the declared
+                length is not ``size``.
+        """
+        request = self._expect_head(stream_id)
+        if not 200 <= status <= 999:
+            raise LocalProtocolError(f"{status} is not a final status")
+        lines, flags, length = serialize_head(status, fields)
+        framing = self._choose_framing(request, status, length, size, trailers)
+        if flags & WANTS_CLOSE or self._closing or self.continue_expected:
+            # A peer that was not told to continue may or may not send its body (RFC 9110 §10.1.1)
+            self.keep_alive = False
+        self.continue_expected = False
+        if flags & (HAS_DATE | HAS_SERVER):
+            lines += missing_defaults(flags, self._defaults)
+        else:
+            lines += self._defaults.wire
+        if not self.keep_alive:
+            framing += b"connection: close\r\n"
+        elif request.http_version == "1.0":
+            framing += b"connection: keep-alive\r\n"
+        if flags & HAS_UPGRADE:
+            framing += b"connection: upgrade\r\n"
+        self._queue(b"%b%b%b\r\n" % (status_line(status), lines, framing))
+        self._trailers = trailers
+        self.write_state = WRITE_BODY
+
+    def _choose_framing(
+        self, request: RequestReceived, status: int, length: int, size: int | None, trailers: bool
+    ) -> bytes:
+        """Set how the body is delimited and return the field lines that say so."""
+        self._chunked_body = False
+        self._to_send = _UNBOUNDED
+        self._swallow = True
+        if status < 300:
+            if status == 204:
+                return b""  # RFC 9110 §15.3.5: never content, and §8.6: no content-length
+            if status == 205:
+                return b"content-length: 0\r\n"
+            if request.method == "CONNECT":
+                # RFC 9110 §9.3.6: no framing fields; what follows is the peer's tunnel
+                self._swallow = False
+                self.keep_alive = False
+                return b""
+        elif status == 304:
+            # RFC 9110 §15.4.5: never content, but it may tell the length that 200 would have
+            return b"content-length: %d\r\n" % length if length >= 0 else b""
+        if request.method == "HEAD":
+            # RFC 9110 §9.3.2. A size of 0 is the body left out, not the body GET would get.
+            known = length if length >= 0 else size or _UNBOUNDED
+            return b"content-length: %d\r\n" % known if known >= 0 else b""
+        self._swallow = False
+        if length < 0:
+            if size is None or trailers:
+                return self._unknown_length(request)
+            length = size
+        elif size is not None and length != size:
+            raise LocalProtocolError(f"content-length is {length}, the body has {size} bytes")
+        self._to_send = length
+        return b"content-length: %d\r\n" % length
+
+    def _unknown_length(self, request: RequestReceived) -> bytes:
+        if request.http_version == "1.0":
+            self.keep_alive = False  # the body ends with the connection
+            return b""
+        self._chunked_body = True
+        return b"transfer-encoding: chunked\r\n"
+
+    # --- bodies ---
+
+    def send_body(self, stream_id: int, data: bytes, end: bool = False) -> None:
+        """Queue body bytes; ``end`` completes the response, or the body if trailers follow.
+
+        Raises:
+            LocalProtocolError: no body is due, or its length is not the declared one. When it is
+                too short the response stays incomplete and the connection is closed.
+        """
+        if stream_id != self._stream_id:
+            raise LocalProtocolError(f"no response body is due on stream {stream_id}")
+        if self.write_state != WRITE_BODY:
+            self._send_bytes(data, end)
+            return
+        if self._chunked_body:
+            self._send_chunk(data, end and not self._trailers)
+        elif not self._swallow:
+            if self._to_send != _UNBOUNDED:
+                self._count(len(data))
+            if data:
+                self._queue(data)
+        if end:
+            self._end_body()
+
+    def _end_body(self) -> None:
+        if self._to_send > 0:
+            missing = self._to_send
+            self._shut()
+            raise LocalProtocolError(f"the body is {missing} bytes shorter than declared")
+        if self._trailers:
+            self.write_state = WRITE_TRAILERS
+        else:
+            self._end_response()
+
+    def _count(self, size: int) -> None:
+        if size > self._to_send:
+            excess = size - self._to_send
+            raise LocalProtocolError(f"the body is {excess} bytes longer than declared")
+        self._to_send -= size
+
+    def _send_chunk(self, data: bytes, last: bool) -> None:
+        size = len(data)
+        if not size:
+            # an empty chunk would be the last one
+            if last:
+                self._queue(b"0\r\n\r\n")
+            return
+        ending = b"\r\n0\r\n\r\n" if last else b"\r\n"
+        if size <= _JOINED:
+            self._queue(b"%x\r\n%b%b" % (size, data, ending))
+        else:
+            self._queue(b"%x\r\n" % size)
+            self._queue(data)
+            self._queue(ending)
+
+    def _send_bytes(self, data: bytes, end: bool) -> None:
+        if self.write_state != WRITE_TUNNEL:
+            raise LocalProtocolError(f"no response body is due on stream {self._stream_id}")
+        if data:
+            self._queue(data)
+        if end:
+            self._shut()
+
+    @property
+    def body_is_raw(self) -> bool:
+        """Body bytes travel as they are, so that a file may be sent around the machine."""
+        return self.write_state == WRITE_BODY and not self._chunked_body and not self._swallow
+
+    def account_body(self, stream_id: int, size: int) -> None:
+        """Note that ``size`` body bytes went around the machine, after all that was queued.
+
+        Raises:
+            LocalProtocolError: the body is not raw, or longer than declared.
+        """
+        if stream_id != self._stream_id or not self.body_is_raw:
+            raise LocalProtocolError("body bytes cannot go around the machine now")
+        if self._to_send != _UNBOUNDED:
+            self._count(size)
+
+    def send_trailers(self, stream_id: int, fields: Fields) -> None:
+        """Queue trailer fields and complete the response; ends the body if that was not done.
+
+        Where the framing has no place for them, they are dropped.
+
+        Raises:
+            LocalProtocolError: no trailers were promised, they are not due, or a field is not
+                fit for them.
+        """
+        due = self.write_state == WRITE_TRAILERS or self.write_state == WRITE_BODY
+        if not due or not self._trailers or stream_id != self._stream_id:
+            raise LocalProtocolError(f"no trailers are due on stream {stream_id}")
+        lines = serialize_trailers(fields)
+        if self.write_state == WRITE_BODY:
+            self._end_body()
+        if self._chunked_body:
+            self._queue(b"0\r\n%b\r\n" % lines)
+        self._end_response()
+
+    def consumed(self, stream_id: int, size: int) -> None:
+        """Do nothing: the window of HTTP/1 is that of the transport, which the driver pauses."""
+
+    # --- output ---
+
+    def _queue(self, data: bytes) -> None:
+        self._out.append(data)
+        self._out_size += len(data)
+
+    def buffered(self, stream_id: int) -> int:
+        """Return the number of bytes queued and not yet pulled by `data_to_send`."""
+        return self._out_size
+
+    def data_to_send(self) -> list[bytes]:
+        """Take what is queued for the wire; small neighbours are joined."""
+        out = self._out
+        if out:
+            self._out = []
+            if len(out) > 1:
+                out = [b"".join(out)] if self._out_size <= _JOINED else _coalesced(out)
+            self._out_size = 0
+        if self.write_state == WRITE_CLOSED:
+            self.finished = True
+        return out
+
+    # --- ends ---
+
+    def _end_response(self) -> None:
+        """Note that the response is complete."""
+        self.write_state = WRITE_DONE
+
+    def _shut(self) -> None:
+        """End the connection once all that is queued is sent."""
+        self.write_state = WRITE_CLOSED
+        self.keep_alive = False
+        self.continue_expected = False
+        self._request = None
+        if not self._out:
+            self.finished = True
+
+
+def _coalesced(pieces: list[bytes]) -> list[bytes]:
+    """Join neighbours that are small; pieces that are not are handed on as they are."""
+    out = []
+    small: list[bytes] = []
+    for piece in pieces:
+        if len(piece) <= _JOINED:
+            small.append(piece)
+        else:
+            if small:
+                out.append(b"".join(small))
+                small = []
+            out.append(piece)
+    if small:
+        out.append(b"".join(small))
+    return out

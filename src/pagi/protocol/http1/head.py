@@ -1,0 +1,34 @@
+"""Request heads from bytes, response heads to bytes: facade of the two implementations."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pagi._build import compiled
+
+__all__ = [
+    "HAS_DATE",
+    "HAS_SERVER",
+    "HAS_UPGRADE",
+    "WANTS_CLOSE",
+    "Notes",
+    "check_prefix",
+    "parse_field",
+    "parse_head",
+    "serialize_head",
+]
+
+from pagi.protocol.http1._head_py import (
+    HAS_DATE,
+    HAS_SERVER,
+    HAS_UPGRADE,
+    WANTS_CLOSE,
+    Notes,
+    check_prefix,
+    parse_field,
+)
+
+if TYPE_CHECKING or not compiled("pagi.protocol.http1._head_c"):
+    from pagi.protocol.http1._head_py import parse_head, serialize_head
+else:
+    from pagi.protocol.http1._head_c import parse_head, serialize_head
