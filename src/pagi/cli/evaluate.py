@@ -61,10 +61,11 @@ def _parsed(code: str) -> ast.Module:
     try:
         return ast.parse(code, "-e")
     except SyntaxError as error:
-        text = (error.text or "").strip()
-        raise LoadError(f"-e:{error.lineno}: SyntaxError: {error.msg}: {text}") from None
-    except ValueError as error:  # a NUL character
-        raise LoadError(f"-e: {error}") from None
+        text = f": {error.text.strip()}" if error.text else ""
+        line = f":{error.lineno}" if error.lineno else ""
+        raise LoadError(f"-e{line}: SyntaxError: {error.msg}{text}") from None
+    except ValueError as error:  # a NUL character, which is a SyntaxError in later versions
+        raise LoadError(f"-e: SyntaxError: {error}") from None
 
 
 def _line(error: BaseException) -> str:

@@ -75,7 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _complain(error.message)
         return error.exit_status
     except click.ClickException as error:
-        _complain(_usage_line(error))
+        _complain(_usage_line(error, words))
         return EXIT_USAGE
     except (KeyboardInterrupt, click.Abort):
         return EXIT_INTERRUPTED
@@ -112,18 +112,14 @@ def _colourful() -> bool:
     return sys.stderr.isatty() and "NO_COLOR" not in os.environ
 
 
-def _usage_line(error: click.ClickException) -> str:
+def _usage_line(error: click.ClickException, words: Sequence[str]) -> str:
+    command = f"pagi {words[0]}" if words[0] in _COMMANDS else "pagi"
     if isinstance(error, click.NoSuchOption):
-        context = error.ctx
-        command = context.command_path if context is not None else "pagi"
-        known = [flag for p in context.command.params for flag in p.opts] if context else []
-        guess = nearest(error.option_name, known)
+        parameters = error.ctx.command.params if error.ctx is not None else []
+        guess = nearest(error.option_name, [flag for p in parameters for flag in p.opts])
         hint = f"did you mean {guess!r}?" if guess else f"'{command} --help' lists all of them"
         return f"unknown option {error.option_name!r}; {hint}"
     text = error.format_message().rstrip(".")
-    command = (
-        error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "pagi"
-    )
     return f"{text[:1].lower()}{text[1:]}; see '{command} --help'"
 
 

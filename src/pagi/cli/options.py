@@ -95,7 +95,9 @@ def server_config(parameters: Mapping[str, Any]) -> Config:
     for name, option in OPTIONS.items():
         value = parameters.get(name)
         if value not in (None, ()):
-            given[name], labels[name] = value, option.flags[0]
+            # A repeated flag is written like the list in a variable.
+            given[name] = ",".join(value) if isinstance(value, tuple) else value
+            labels[name] = option.flags[0]
         if parameters.get(_OFF_PREFIX + name):
             if name in given:
                 raise UsageError(

@@ -1,0 +1,30 @@
+"""A value other than the default for every option."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pagi.server.config import OPTIONS
+from pagi.server.config.kinds import Choice, FileOrOff, LogFormat, Mount, Switch
+from pagi.server.config.listen_kinds import Host, Listens, Mode
+
+
+def sample(name: str) -> tuple[str, Any]:
+    """Return text for an option that is not its default, and the value the text stands for."""
+    option = OPTIONS[name]
+    kind = option.kind
+    if isinstance(kind, Switch):
+        text = "false" if option.default else "true"
+    elif isinstance(kind, Choice):
+        text = next(word for word in reversed(kind.words) if word != option.default)
+    elif isinstance(kind, Listens):
+        text = "127.0.0.2:81,unix:/run/x.sock"
+    elif isinstance(kind, FileOrOff):
+        text = "/run/other"
+    elif isinstance(kind, (Host, Mount, LogFormat, Mode)):
+        text = {Host: "::1", Mount: "/mount", LogFormat: "%h", Mode: "0640"}[type(kind)]
+    else:
+        text = "70000" if name == "write_high_watermark" else "19"
+    value = kind.read(text)
+    assert value != option.default
+    return text, value
