@@ -33,18 +33,18 @@ def missing_defaults(flags: int, defaults: DefaultFields) -> bytes:
     return wire
 
 
-def error_response(
-    status: int, defaults: DefaultFields, fields: Fields | None, *, head_only: bool
-) -> bytes:
-    """Return the whole response to a violation. Nothing of the request is reflected in it."""
+def error_response(status: int, defaults: DefaultFields, fields: Fields, head_only: bool) -> bytes:
+    """Return a whole response of our own. Nothing of the request is reflected in it."""
+    lines, flags, _ = serialize_head(status, fields)
     body = b"%d %b\n" % (status, REASONS.get(status, b"Error"))
-    lines = serialize_head(status, fields)[0] if fields else b""
-    return b"%b%b%bcontent-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\n%b\r\n%b" % (
+    return (
+        b"%b%b%bcontent-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\n"
+        b"connection: close\r\n\r\n%b"
+    ) % (
         status_line(status),
-        defaults.wire,
         lines,
+        missing_defaults(flags, defaults),
         len(body),
-        b"connection: close\r\n",
         b"" if head_only else body,
     )
 
