@@ -73,12 +73,7 @@ def _run_file(path: str, full: str, name: str) -> ModuleType:
 def _is_absent(name: str, error: ModuleNotFoundError) -> bool:
     """Tell whether the module itself is missing, and not one that it imports."""
     missing = error.name or ""
-    inside = own_frames(error)
-    while inside is not None:
-        if not inside.tb_frame.f_code.co_filename.startswith("<frozen "):
-            return False
-        inside = inside.tb_next
-    return name == missing or name.startswith(missing + ".")
+    return own_frames(error) is None and f"{name}.".startswith(f"{missing}.")
 
 
 def _absent(name: str, missing: str) -> str:

@@ -24,8 +24,6 @@ __all__ = ["EXIT_INTERRUPTED", "main"]
 #: 128 + SIGINT, as shells report it.
 EXIT_INTERRUPTED = 130
 
-_OTHER_FAILURE = 1
-
 
 class _Program(click.Group):
     """Makes each command only when it is asked for: a command has some sixty flags."""
@@ -63,7 +61,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
         status = program.main(words, "pagi", standalone_mode=False)
-        sys.stdout.flush()
         return status if isinstance(status, int) else 0
     except ConfigError as error:
         for problem in error.problems:
@@ -79,10 +76,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return EXIT_USAGE
     except (KeyboardInterrupt, click.Abort):
         return EXIT_INTERRUPTED
-    except BrokenPipeError:
-        # The reader of our output has gone; a second attempt at exit would complain again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return _OTHER_FAILURE
 
 
 def _without_command(version: bool) -> int:

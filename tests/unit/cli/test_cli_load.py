@@ -340,6 +340,14 @@ def test_a_compiled_callable_is_given_the_benefit(place: Path) -> None:
     assert loaded is max
 
 
+def test_a_directory_that_cannot_be_listed_holds_no_hint(place: Path, pagi: Command) -> None:
+    Path("pkg").mkdir()
+    Path("pkg/__init__.py").write_text(
+        "__path__.append('/nonexistent')\n__path__.append('zz.zip')\n"
+    )
+    assert pagi("check", "pkg.x", "-p0").err.startswith("pagi: the package 'pkg' has no module 'x'")
+
+
 def test_words_about_errors() -> None:
     assert one_line(ValueError("a\n  b")) == "ValueError: a b"
     assert one_line(KeyboardInterrupt()) == "KeyboardInterrupt"

@@ -228,6 +228,12 @@ def test_config_as_toml_gives_the_same_configuration(words: list[str], pagi: Com
     assert load({}, environ={}) != before
 
 
+def test_a_listener_with_a_mode_of_its_own_is_a_table(pagi: Command) -> None:
+    line = 'listen = [{ socket = "/run/x", socket_mode = "0660" }, "127.0.0.1:1"]'
+    Path("pagi.toml").write_text(line + "\n")
+    assert line + "  # pagi.toml" in pagi("config", "--format", "toml").out.splitlines()
+
+
 def test_colour_only_on_a_terminal(pagi: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(program, "_colourful", lambda: True)
     monkeypatch.setattr("click.utils.should_strip_ansi", lambda *_: False)

@@ -206,13 +206,6 @@ def test_a_listener_with_a_mode_is_a_table_in_the_file() -> None:
     assert Listens().accept_file(native) == value
 
 
-def test_the_bare_kind_only_refuses() -> None:
-    with pytest.raises(NotImplementedError):
-        Kind().read("x")
-    with pytest.raises(ValueError, match="5 is not text; write text"):
-        Kind().accept(5)
-
-
 def test_nearest() -> None:
     assert nearest("prt", ["port", "host"]) == "port"
     assert nearest("zzz", ["port", "host"]) is None

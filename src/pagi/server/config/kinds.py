@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, Generic, TypeVar
 
@@ -38,7 +39,7 @@ _OFF = frozenset({"0", "false", "no", "off"})
 NOTHING = frozenset({"", "none", "off", "false", "no"})
 
 
-class Kind(Generic[_T]):
+class Kind(ABC, Generic[_T]):
     """One kind of value.
 
     Attributes:
@@ -51,9 +52,9 @@ class Kind(Generic[_T]):
     metavar = "TEXT"
     expected = "write text"
 
+    @abstractmethod
     def read(self, text: str) -> _T:
         """Turn text from a flag or variable into a value. Raises ValueError."""
-        raise NotImplementedError
 
     def accept(self, value: object) -> _T:
         """Turn a keyword's value into a proper one. Raises ValueError."""
