@@ -18,6 +18,7 @@ __all__ = ["AccessLog"]
 #: Characters after which lines are written without waiting for the owner's flush.
 BATCH: Final = 32 * 1024
 
+_REASONS: Final = {408: "client_timeout", 413: "body_too_large"}
 _NOT_KNOWN: Final[dict[str, Any]] = {
     "method": "-",
     "raw_path": b"-",
@@ -120,7 +121,7 @@ class AccessLog:
         self._schedule()
 
     def log_rejected(
-        self, client: str, status: int, detail: str, reason: str | None = "protocol_error"
+        self, client: str, status: int, detail: str, reason: str | None = None
     ) -> None:
         """Log a request that was refused before an application saw it.
 
@@ -128,8 +129,10 @@ class AccessLog:
             client: address of the peer.
             status: of the answer; 0 if none could be given.
             detail: what was wrong, for ``%{detail}x`` and JSON.
-            reason: end reason; ``None`` for an orderly refusal such as a 503.
+            reason: end reason; by default what a 4xx status implies, and none for a 503.
         """
+        if reason is None and 400 <= status < 500:
+            reason = _REASONS.get(status, "protocol_error")
         line = self._render_rejected(client, status, reason, detail)
         if not self._lines:
             self._begin(line)
