@@ -1,0 +1,177 @@
+"""Builds the compiled twins; all else about the distribution is in pyproject.toml.
+
+A twin is a module ``_x_c``, used through the facade ``x`` instead of ``_x_py``. There are two kinds:
+
+* ``_x_c.pxd`` beside ``_x_py.py``: the same source, typed by the .pxd. A copy is compiled, in
+  which names that the .pxd cimports are not imported a second time: they are the typed ones.
+* ``_x_c.pyx``: written for the compiler.
+
+Copies and generated C stay in the build directory. Without a compiler, or without Cython, the
+installation succeeds: the extension costs speed, not function. ``PAGI_BUILD_EXTENSION=no`` leaves
+it out, ``PAGI_BUILD_EXTENSION=require`` makes its absence an error.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import os
+import re
+import sys
+from pathlib import Path
+
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+
+HERE = Path(__file__).resolve().parent
+SOURCE = Path("src")
+COPIES = Path("build") / "twins"
+WANTED = os.environ.get("PAGI_BUILD_EXTENSION", "yes").lower()
+
+_CIMPORT = re.compile(r"^from +[\w.]+ +cimport +(\([^)]*\)|[^\n(#]+)", re.MULTILINE)
+
+
+def twin_sources() -> dict[Path, Path]:
+    """Map each file that is compiled, relative to the copies, to the source it is made of."""
+    found = {}
+    for path in sorted((HERE / SOURCE / "pagi").rglob("*_c.pyx")):
+        found[path.relative_to(HERE / SOURCE)] = path
+    for path in sorted((HERE / SOURCE / "pagi").rglob("*_c.pxd")):
+        python = path.with_name(path.stem.removesuffix("_c") + "_py.py")
+        if python.exists() and not path.with_suffix(".pyx").exists():
+            found[path.relative_to(HERE / SOURCE).with_suffix(".py")] = python
+    return found
+
+
+def cimported_names(pxd: str) -> set[str]:
+    """Return the names that a .pxd cimports from elsewhere."""
+    return {
+        part.split(" as ")[-1].strip()
+        for names in _CIMPORT.findall(pxd)
+        for part in names.strip("()").split(",")
+        if part.strip()
+    }
+
+
+def without_imports(source: str, names: set[str]) -> str:
+    """Take ``names`` out of the import statements at module level; lines keep their numbers."""
+    lines = source.splitlines()
+    for node in ast.parse(source).body:
+        if not isinstance(node, ast.ImportFrom) or not names & {a.name for a in node.names}:
+            continue
+        kept = [alias for alias in node.names if alias.name not in names]
+        node_lines = range(node.lineno - 1, node.end_lineno or node.lineno)
+        for number in node_lines:
+            lines[number] = ""
+        if kept:
+            node.names = kept
+            lines[node_lines[0]] = ast.unparse(node)
+    return "\n".join(lines) + "\n"
+
+
+def write_if_changed(path: Path, text: str) -> None:
+    """Write a file unless it holds ``text``, so that its age means something."""
+    if not path.exists() or path.read_text("utf-8") != text:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, "utf-8")
+
+
+def copy_sources(sources: dict[Path, Path]) -> None:
+    """Bring all that Cython reads into the build directory."""
+    copies = HERE / COPIES
+    for path in (HERE / SOURCE / "pagi").rglob("*.pxd"):
+        relative = path.relative_to(HERE / SOURCE)
+        write_if_changed(copies / relative, path.read_text("utf-8"))
+        for parent in list(relative.parents)[:-1]:
+            write_if_changed(copies / parent / "__init__.py", "")
+    for relative, path in sources.items():
+        text = path.read_text("utf-8")
+        if relative.suffix == ".py":
+            pxd = path.with_name(relative.stem + ".pxd").read_text("utf-8")
+            text = without_imports(text, cimported_names(pxd))
+        write_if_changed(copies / relative, text)
+        for parent in list(relative.parents)[:-1]:
+            write_if_changed(copies / parent / "__init__.py", "")
+
+
+def extensions() -> list[Extension]:
+    """Return one extension per twin, or none if they are not wanted."""
+    if WANTED in ("no", "0", "false"):
+        return []
+    arguments = [] if sys.platform == "win32" else ["-O3", "-fvisibility=hidden", "-g0"]
+    return [
+        Extension(
+            ".".join(relative.with_suffix("").parts),
+            [str(COPIES / relative)],
+            extra_compile_args=arguments,
+            optional=True,
+        )
+        for relative in twin_sources()
+    ]
+
+
+class BuildTwins(build_ext):
+    """Builds all twins or none: they are linked with each other."""
+
+    def run(self) -> None:
+        """Translate, compile and put in place; on failure leave nothing behind."""
+        twins = [extension.name for extension in self.extensions]
+        try:
+            self.translate()
+            super().run()
+        except Exception as error:
+            if WANTED == "require":
+                raise
+            self.warn_once("no C compiler found" if self.translated else f"no Cython ({error})")
+            self.remove(twins)
+
+    translated = False
+
+    def translate(self) -> None:
+        """Turn the copies into C."""
+        from Cython.Build import cythonize
+
+        copy_sources(twin_sources())
+        here = os.getcwd()
+        os.chdir(HERE)
+        try:
+            translated = cythonize(
+                self.extensions,
+                build_dir=str(Path("build") / "c"),
+                include_path=[str(COPIES)],
+                language_level=3,
+                compiler_directives={"annotation_typing": False, "auto_pickle": False},
+                quiet=True,
+            )
+        finally:
+            os.chdir(here)
+        for extension in translated:
+            extension._needs_stub = False  # what setuptools sets before it builds
+        self.extensions[:] = translated
+        self.translated = True
+        if not self.parallel:
+            self.parallel = os.cpu_count()
+
+    def build_extension(self, ext: Extension) -> None:
+        """Build one twin; any failure ends the build of all."""
+        ext.optional = False
+        super().build_extension(ext)
+
+    def warn_once(self, why: str) -> None:
+        """Say in one line what the installation lacks."""
+        print(f"pagi: {why}, installed pure Python (slower)", file=sys.stderr)
+
+    def remove(self, twins: list[str]) -> None:
+        """Remove the twins that were built before one failed."""
+        for name in twins:
+            for path in (self.get_ext_fullpath(name), Path(self.build_lib) / self.get_ext_filename(name)):
+                with contextlib.suppress(OSError):
+                    Path(path).unlink()
+        self.extensions[:] = []
+
+
+setup(
+    ext_modules=extensions(),
+    cmdclass={"build_ext": BuildTwins},
+    include_package_data=False,
+)

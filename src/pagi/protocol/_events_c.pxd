@@ -1,0 +1,58 @@
+cimport cython
+
+
+cdef class Event:
+    cdef public Py_ssize_t stream_id
+
+    cdef dict _shown(self)
+
+
+@cython.final
+@cython.freelist(16)
+cdef class RequestReceived(Event):
+    cdef public str method
+    cdef public bytes raw_path
+    cdef public bytes query_string
+    cdef public list fields
+    cdef public str http_version
+    cdef public bint end
+    cdef public object content_length
+    cdef public bint expect_continue
+    cdef public bytes upgrade
+    cdef public str scheme
+    cdef public bytes authority
+
+
+@cython.final
+@cython.freelist(16)
+cdef class BodyReceived(Event):
+    cdef public bytes data
+
+
+@cython.final
+@cython.freelist(8)
+cdef class MessageComplete(Event):
+    cdef public list trailers
+
+
+@cython.final
+cdef class BytesReceived(Event):
+    cdef public bytes data
+
+
+@cython.final
+cdef class StreamReset(Event):
+    cdef public str reason
+    cdef public str detail
+
+
+@cython.final
+cdef class ConnectionFailed(Event):
+    cdef public str reason
+    cdef public int status
+    cdef public str detail
+
+
+@cython.final
+cdef class ConnectionEnded(Event):
+    pass
