@@ -166,6 +166,11 @@ _CLEAN: Final = (
 )
 _PATH: Final = _CLEAN.format("p", 'scope["raw_path"]')
 _QUERY: Final = f'"?" + {_CLEAN.format("q", "s")} if (s := scope["query_string"]) else ""'
+# Path and query side by side, as in nearly every format, are checked as one.
+_TARGET: Final = _CLEAN.format(
+    "p",
+    '(scope["raw_path"] + b"?" + s if (s := scope["query_string"]) else scope["raw_path"])',
+)
 
 _ATOMS: Final[dict[str, list[_Piece]]] = {
     "h": [_Piece(_KNOWN.format("client"))],
@@ -175,8 +180,7 @@ _ATOMS: Final[dict[str, list[_Piece]]] = {
     "r": [
         _Piece(_METHOD),
         _Piece("", " "),
-        _Piece(_PATH),
-        _Piece(_QUERY),
+        _Piece(_TARGET),
         _Piece("", " HTTP/"),
         _Piece(_VERSION),
     ],
@@ -288,6 +292,8 @@ def _parse(form: str, *, rejected: bool) -> list[_Piece]:
             pieces.append(_Piece("", text))
         elif argument:
             pieces += _braced(text, argument, rejected)
+        elif text == "q" and pieces and pieces[-1].source == _PATH:
+            pieces[-1] = _Piece(_TARGET)
         elif text in atoms:
             pieces += atoms[text]
         elif text == "i":
