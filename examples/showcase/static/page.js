@@ -54,7 +54,7 @@ async function watch() {
   for (;;) {
     try {
       const answer = await json("/api/drain"); // answers when the server begins to stop
-      if (answer.draining) { pulse("drain", "stopping: the server said so"); await pause(1500); continue; }
+      if (answer.draining) { pulse("drain", "stopping"); await pause(1500); continue; }
       pulse("on", "serving");
       if (!answer.known) await pause(5000);
     } catch { pulse("off", "gone"); await pause(1500); }
@@ -374,7 +374,7 @@ $("wire-tabs").addEventListener("click", (event) => event.target.dataset.wire &&
 // --- the code of each experiment ---------------------------------------------------------------
 
 function coloured(text) {
-  const pattern = /("""[\s\S]*?"""|b?f?"(?:[^"\\\n]|\\.)*"|#.*)|\b(async|await|def|return|if|else|elif|for|in|while|not|and|or|is|None|True|False|try|finally|lambda|with|pass|break)\b/g;
+  const pattern = /("""[\s\S]*?"""|b?f?"(?:[^"\\\n]|\\.)*"|#.*)|\b(async|await|def|return|if|else|elif|for|in|while|not|and|or|is|None|True|False|try|finally|lambda|with|pass|break|del|raise|except|import|from)\b/g;
   const parts = [];
   let at = 0;
   for (const found of text.matchAll(pattern)) {

@@ -10,6 +10,7 @@ from pagi.interface import errors, native, tokens
 from pagi.interface.errors import Disconnected, MessageError
 
 
+# spec: CORE-43
 def test_literal_and_set_of_reasons_agree() -> None:
     assert set(get_args(tokens.StandardReason)) == tokens.DISCONNECT_REASONS
 
