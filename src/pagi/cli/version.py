@@ -36,8 +36,11 @@ def version_text(form: str) -> str:
     twins = _twins()
     if form == "json":
         return json.dumps({**facts, "compiled": twins}, indent=2) + "\n"
-    states = [f"{name} {'yes' if active else 'no'}" for name, active in twins.items()]
-    lines = {**facts, "compiled": ", ".join(states) or "nothing"}
+    lines = {
+        **facts,
+        "compiled": ", ".join(name for name, active in twins.items() if active) or "nothing",
+        "in Python": ", ".join(name for name, active in twins.items() if not active) or "the rest",
+    }
     width = max(map(len, lines))
     return "".join(f"{name:<{width}}  {value}\n" for name, value in lines.items())
 
@@ -52,4 +55,8 @@ def _installed(distribution: str) -> str | None:
 def _twins() -> dict[str, bool]:
     import pagi.server.api  # noqa: F401 - the facades tell which twin they took when imported
 
-    return {name.rpartition(".")[2]: active for name, active in sorted(active_twins().items())}
+    # pagi.protocol.http1._head_c is the twin of pagi.protocol.http1.head.
+    return {
+        name.removesuffix("_c").replace("._", ".").removeprefix("pagi."): active
+        for name, active in sorted(active_twins().items())
+    }

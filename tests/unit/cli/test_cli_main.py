@@ -182,7 +182,13 @@ def test_version(pagi: Command) -> None:
     assert facts["PAGI specification"].strip() == "1.0 (messages 1.0)"
     assert facts["Python"].strip().endswith(sys.version.split()[0])
     assert "compiled" in facts
-    assert set(json.loads(pagi("version", "--format", "json").out)) == set(facts)
+    document = json.loads(pagi("version", "--format", "json").out)
+    assert {*document, "in Python"} == set(facts)
+    twins = document["compiled"]
+    assert "protocol.http1.head" in twins
+    assert set(facts["compiled"].strip().split(", ")) - {"nothing"} == {
+        name for name, active in twins.items() if active
+    }
 
 
 def test_config_as_text(pagi: Command, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,8 +7,8 @@ flag, the variable, the key of the file, the keyword, the check and the referenc
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from dataclasses import field
+from typing import Any, NamedTuple, TypeVar
 
 from pagi.server.config.kinds import Kind
 
@@ -20,8 +20,7 @@ _T = TypeVar("_T")
 _KEY = "pagi"
 
 
-@dataclass(frozen=True, slots=True)
-class Declaration:
+class Declaration(NamedTuple):
     """What a field says about its option, beside name, type and default.
 
     Attributes:
@@ -47,8 +46,7 @@ class Declaration:
     in_file: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Option:
+class Option(NamedTuple):
     """One setting with its place in the configuration.
 
     Attributes:
