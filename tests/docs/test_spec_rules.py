@@ -22,8 +22,8 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted((ROOT / "docs" / "spec").glob("*.md"))
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
 
-#: What a rule may be conditional on, and whether this server offers it.
-FEATURES = {"sse": False, "tls": False, "websocket": False}
+#: What a rule may be conditional on, and whether it then binds this server.
+FEATURES = {"application": False, "sse": False, "tls": False, "websocket": False}
 PREFIXES = {"core": "CORE", "http": "HTTP", "lifespan": "LIFE", "extensions": "EXT", "tls": "TLS"}
 
 _RULE = re.compile(r"^\*\*([A-Z]+-\d+)\*\*(?: \*\((\w+)\)\*)?(.*)", re.MULTILINE)
