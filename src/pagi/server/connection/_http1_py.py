@@ -3,20 +3,24 @@
 One source, two builds: compiled as ``_http1_c`` (see ``_http1_c.pxd``).
 
 The driver is the protocol of the transport (it has asyncio's callbacks) and the `Stream` of the
-exchange in progress: HTTP/1 has one at a time. Three rules keep it simple:
+exchange in progress: HTTP/1 has one at a time. Two rules keep it simple:
 
 * **Bytes in are walked, then flushed.** While the driver walks the machine's events nothing is
   given to the transport, so that head, body and even pipelined responses leave in one write.
 * **What an application sends between walks is flushed once per turn of the loop**, or at once
-  when it completes the response or fills the high water mark.
-* **Deadlines are stored.** Each read notes the coarse time; the worker's tick compares.
+  when it completes the response or there is much of it.
 """
 
 from __future__ import annotations
 
-import asyncio
-import os
+from array import array
 from typing import TYPE_CHECKING, Any, Final
+
+try:
+    from fcntl import ioctl
+    from termios import FIONREAD
+except ImportError:  # Windows
+    ioctl = None  # type: ignore[assignment]  # told apart where it is used
 
 from pagi.protocol.events import (
     BodyReceived,
@@ -27,6 +31,7 @@ from pagi.protocol.events import (
     StreamReset,
 )
 from pagi.protocol.http1.connection import HTTP1Connection
+from pagi.server.connection.driver import RESOLUTION, ConnectionDriver
 from pagi.server.connection.sendfile import PIECE_SIZE, read_piece, send_window
 from pagi.server.exchange.http import HTTPExchange
 
@@ -39,95 +44,53 @@ __all__ = ["HTTP1Driver"]
 #: Output that is not flushed by the end of the turn of the loop, but at once.
 FLUSH_SIZE: Final = 65_536
 
+#: During a stop, how long a connection that is idle may take to begin a last request (seconds).
+STOP_GRACE: Final = 1.0
+
 _NO_FIELDS: Final[list[tuple[bytes, bytes]]] = []
 
 
-class HTTP1Driver:
+class HTTP1Driver(ConnectionDriver):
     """The protocol of one HTTP/1 connection."""
 
     __slots__ = (
-        "__weakref__",
-        "_client",
-        "_client_text",
-        "_clock",
-        "_context",
-        "_draining_all",
         "_exchange",
-        "_flush_scheduled",
         "_head_since",
         "_idle_since",
         "_inbound",
-        "_linger_until",
-        "_lost",
-        "_machine",
-        "_reading",
-        "_reason",
+        "_request",
         "_served",
-        "_server",
+        "_stopping_since",
         "_stream_id",
-        "_transport",
-        "_waiters",
-        "_walking",
-        "_write_mark",
-        "_write_moved",
-        "_write_since",
-        "_read_at",
-        "writable",
     )
 
     def __init__(self, context: ConnectionContext) -> None:
-        self._context = context
-        self._clock = context.clock
+        ConnectionDriver.__init__(self, context)
         self._machine = HTTP1Connection(context.http1, context.defaults)
-        self._transport: Any = None
         self._exchange: Any = None
-        self._client: Any = None
-        self._client_text = "-"
-        self._server: Any = None
+        self._request: Any = None
         self._stream_id = 0
-        self._walking = False
-        self._flush_scheduled = False
-        self._draining_all = False
-        self._lost = False
-        self._reading = True
         self._served = False
-        self._reason: str | None = None
-        self._waiters: Any = None
-        self._inbound = 0
-        self._read_at = 0.0
+        self._inbound = 0  # body bytes the application has not taken yet
         self._head_since = 0.0
-        self._idle_since = 0.0
-        self._linger_until = 0.0
-        self._write_mark = 0
-        self._write_moved = 0
-        self._write_since = 0.0
-        self.writable = True
+        self._idle_since = context.clock.now
+        self._stopping_since = 0.0
 
-    # ------------------------------------------------------------- what the transport calls
-
-    def connection_made(self, transport: Any) -> None:
-        """Take the transport of a new connection."""
-        context = self._context
-        self._transport = transport
-        now = self._clock.now
-        self._read_at = self._idle_since = now
-        peer = transport.get_extra_info("peername")
-        if type(peer) is tuple:
-            self._client = (peer[0], peer[1])
-            self._client_text = peer[0]
-        else:
-            self._client_text = "unix"
-        local = transport.get_extra_info("sockname")
-        self._server = (local[0], local[1]) if type(local) is tuple else (local or None, None)
-        flow = context.flow
-        # "At the mark" is above it: asyncio pauses beyond its high mark and resumes at its low.
-        transport.set_write_buffer_limits(
-            high=max(flow.write_high_watermark - 1, 0), low=max(flow.write_low_watermark - 1, 0)
-        )
-        full = len(context.connections) >= context.max_connections
-        context.connections.add(self)
+    def _opened(self, full: bool) -> None:
         if full:
             self._refuse_at_capacity()
+
+    def _closed(self, reason: str, detail: str | None) -> None:
+        self._end_exchange(reason, detail, 0)
+
+    def _crossed(self, high: bool) -> None:
+        if self._exchange is not None:
+            if high:
+                self._exchange.above_high_water()
+            else:
+                self._exchange.drained()
+
+    # ------------------------------------------------------------- what the transport calls
 
     def data_received(self, data: bytes) -> None:
         """Take bytes of the peer."""
@@ -149,38 +112,6 @@ class HTTP1Driver:
         self._walk(self._machine.receive_eof(self._clock.now))
         return False
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Learn that the connection is gone."""
-        self._lost = True
-        self.writable = True
-        context = self._context
-        context.connections.discard(self)
-        exchange, self._exchange = self._exchange, None
-        self._wake_waiters()
-        if exchange is not None:
-            reason = self._reason
-            if reason is None:
-                reason = "client_closed"
-                if exc is not None and not isinstance(exc, ConnectionError):
-                    reason = "read_error"
-            exchange.disconnected(reason, None if exc is None else type(exc).__name__)
-        if context.closed is not None:
-            context.closed()
-
-    def pause_writing(self) -> None:
-        """The buffered amount reached the high water mark."""
-        self.writable = False
-        self._write_since = self._clock.now
-        if self._exchange is not None and not self._draining_all:
-            self._exchange.above_high_water()
-
-    def resume_writing(self) -> None:
-        """The buffered amount fell below the low water mark."""
-        self.writable = True
-        self._wake_waiters()
-        if self._exchange is not None and not self._draining_all:
-            self._exchange.drained()
-
     # ------------------------------------------------------------- walking events
 
     def _walk(self, events: Any) -> None:
@@ -190,6 +121,8 @@ class HTTP1Driver:
             while True:
                 for event in events:
                     self._handle(event)
+                if self._request is not None:
+                    self._start()
                 if not machine.pending or self._lost:
                     break
                 events = machine.receive_data(b"", self._read_at)
@@ -236,14 +169,24 @@ class HTTP1Driver:
                 self._failed(refusal)
             return
         context = self._context
-        exchange = HTTPExchange(context.service, self, self._client_text)
-        self._exchange = exchange
-        exchange.start(event, context.scheme, self._client, self._server, None)
+        if self._stopping_since:
+            self._machine.close()
+        self._exchange = HTTPExchange(context.service, self, self._client_text)
+        # Started after the walk: the body that came with the head is then there to be received.
+        self._request = event
+
+    def _start(self) -> None:
+        request, self._request = self._request, None
+        exchange = self._exchange
+        if exchange is not None:
+            exchange.start(request, self._context.scheme, self._client, self._server, None)
 
     def _failed(self, event: Any) -> None:
         """The peer broke the protocol; the machine has queued the answer."""
         context = self._context
         context.logger.debug("%s: %s", self._client_text, event.detail)
+        if self._request is not None:  # the application has not heard of it yet
+            self._request = self._exchange = None
         if self._exchange is not None:
             self._end_exchange(event.reason, event.detail, event.status)
         elif context.log_rejected is not None and event.status:
@@ -322,38 +265,7 @@ class HTTP1Driver:
             self._flush_now()
         elif not self._walking and not self._flush_scheduled:
             self._flush_scheduled = True
-            self._context.service.loop.call_soon(self._flush_now)
-
-    def _flush_now(self) -> None:
-        self._flush_scheduled = False
-        if self._lost:
-            return
-        machine = self._machine
-        pieces = machine.data_to_send()
-        if pieces:
-            if len(pieces) == 1:
-                self._transport.write(pieces[0])
-            else:
-                self._transport.writelines(pieces)
-        if machine.finished and not self._linger_until:
-            self._finish()
-
-    def _finish(self) -> None:
-        """Close after the last bytes, gently if the peer may be sending still.
-
-        Closing a socket with unread bytes resets the connection, and a reset can overtake the
-        answer: so the sending side is closed first and what comes is thrown away for a while.
-        """
-        transport = self._transport
-        linger = self._context.timeouts.linger_timeout
-        if self._machine.peer_may_send and linger and transport.can_write_eof():
-            self._linger_until = self._clock.now + max(linger, 1.0)
-            transport.write_eof()
-            if not self._reading:
-                self._reading = True
-                transport.resume_reading()
-        else:
-            transport.close()
+            self._context.service.loop.call_soon(self._flush_scheduled_output)
 
     def reset(self, reason: str) -> None:
         """Give the response up: what was written is sent, the rest is visibly missing."""
@@ -380,41 +292,6 @@ class HTTP1Driver:
             return 0
         amount: int = self._machine.buffered(self._stream_id)
         return amount + int(self._transport.get_write_buffer_size())
-
-    async def drain(self) -> None:
-        """Wait until ``writable``; also returns when the connection is lost."""
-        if self.writable or self._lost:
-            return
-        waiter = self._context.service.loop.create_future()
-        if self._waiters is None:
-            self._waiters = []
-        self._waiters.append(waiter)
-        await waiter
-
-    async def drain_all(self) -> None:
-        """Wait until nothing is buffered; also returns when the connection is lost."""
-        self._flush_now()
-        transport = self._transport
-        if self._lost or not transport.get_write_buffer_size():
-            return
-        flow = self._context.flow
-        self._draining_all = True
-        try:
-            transport.set_write_buffer_limits(high=0, low=0)
-            await self.drain()
-        finally:
-            if not self._lost:
-                transport.set_write_buffer_limits(
-                    high=max(flow.write_high_watermark - 1, 0),
-                    low=max(flow.write_low_watermark - 1, 0),
-                )
-            self._draining_all = False
-
-    def _wake_waiters(self) -> None:
-        waiters, self._waiters = self._waiters, None
-        for waiter in waiters or ():
-            if not waiter.done():
-                waiter.set_result(None)
 
     async def write_file(self, descriptor: int, offset: int, count: int) -> int:
         """Send ``count`` bytes of a regular file as body bytes, without ending the body.
@@ -453,33 +330,16 @@ class HTTP1Driver:
                 await self.drain()
         return sent
 
-    def _raw_socket(self) -> int:
-        """Return the descriptor of the transport's plain socket, or -1 (TLS, pipes, tests)."""
-        transport = self._transport
-        if transport.get_extra_info("sslcontext") is not None:
-            return -1
-        sock = transport.get_extra_info("socket")
-        return -1 if sock is None else int(sock.fileno())
-
     # ------------------------------------------------------------- what the worker calls
 
-    def on_tick(self, now: float) -> None:
-        """Compare the deadlines with ``now``."""
-        if self._lost:
-            return
-        if self._linger_until:
-            if now >= self._linger_until:
-                self._transport.abort()
-            return
+    def _check_reading(self, now: float) -> None:
         timeouts = self._context.timeouts
-        if self._transport.get_write_buffer_size():
-            self._check_writing(now, timeouts.write_timeout)
         machine = self._machine
-        if self._exchange is not None:
+        if self._exchange is not None or machine.reading_body:
             timeout = timeouts.body_timeout
             if (
                 timeout is not None
-                and now - self._read_at >= timeout
+                and now - self._read_at >= timeout + RESOLUTION
                 and self._reading
                 and machine.reading_body
                 and not machine.continue_expected
@@ -487,22 +347,15 @@ class HTTP1Driver:
                 self._time_out("the peer stopped sending its body")
         elif machine.idle:
             timeout = timeouts.keepalive_timeout if self._served else timeouts.header_timeout
-            if timeout is not None and now - self._idle_since >= timeout:
+            if timeout is not None and now - self._idle_since >= timeout + RESOLUTION:
                 self._close("idle_timeout")
+            elif self._stopping_since and now - self._stopping_since >= STOP_GRACE:
+                self._close("server_shutdown")
         else:
             timeout = timeouts.header_timeout
             since = self._head_since or self._read_at
-            if timeout is not None and now - since >= timeout:
+            if timeout is not None and now - since >= timeout + RESOLUTION:
                 self._time_out("the peer did not finish its request in time")
-
-    def _check_writing(self, now: float, timeout: float | None) -> None:
-        mark = int(self._transport.get_write_buffer_size()) - self._write_moved
-        if mark != self._write_mark or not self._write_since:
-            self._write_mark = mark
-            self._write_since = now
-        elif timeout is not None and now - self._write_since >= timeout:
-            self._reason = "write_timeout"
-            self._transport.abort()
 
     def _time_out(self, detail: str) -> None:
         for event in self._machine.refuse(408, detail, "client_timeout"):
@@ -517,20 +370,25 @@ class HTTP1Driver:
             self._transport.close()
 
     def shut_down(self) -> None:
-        """Stop orderly: idle connections close now, others after their response."""
-        self._machine.close()
-        if self._exchange is None:
-            self._flush_now()
+        """Stop orderly: idle connections close now, others after their response.
 
-    def abort(self, reason: str) -> None:
-        """Give the connection up at once."""
-        self._reason = reason
-        if not self._lost:
-            self._transport.abort()
+        A request that is already on its way is not lost: a connection that has sent nothing yet,
+        or has bytes waiting in the operating system, may begin one more.
+        """
+        self._stopping_since = self._clock.now
+        if self._exchange is not None:
+            self._machine.close()
+        elif self._served and self._machine.idle and not self._bytes_waiting():
+            self._close("server_shutdown")
 
-    @property
-    def busy(self) -> bool:
-        """Whether a response is owed or output is waiting."""
-        return self._exchange is not None or (
-            not self._lost and bool(self._transport.get_write_buffer_size())
-        )
+    def _bytes_waiting(self) -> bool:
+        """Tell whether the socket holds bytes that were not read yet."""
+        descriptor = self._raw_socket()
+        if descriptor < 0 or ioctl is None:
+            return False
+        count = array("i", [0])
+        try:
+            ioctl(descriptor, FIONREAD, count)
+        except OSError:
+            return False
+        return count[0] > 0

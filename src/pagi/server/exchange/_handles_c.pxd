@@ -12,7 +12,6 @@ cdef class ConnectionState:
 
     cpdef bint complete(self)
     cpdef disconnect(self, reason, detail)
-    cpdef announce(self)
 
 
 cdef class TransportState:

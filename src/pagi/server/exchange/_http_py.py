@@ -4,49 +4,35 @@ One source, two builds: compiled as ``_http_c`` (see ``_http_c.pxd``).
 
 Phases of the response::
 
-    IDLE ──start──► STARTED ──first body──► BODY ──last body──► COMPLETE
-                       (head held back)       └──last body, trailers announced──► TRAILERS ──► COMPLETE
+    IDLE ──start──► STARTED ──first body──► BODY ──last body──────────────► COMPLETE
+                    (head held back)         └──(trailers follow)──► TRAILERS ──┘
 
 The head waits for the first body message, as ASGI asks: then head and body leave in one write, an
 application that fails between the two still gets its 500, and the length of a one-piece body is
 known. The other end, `disconnected`, can come in any phase but COMPLETE; it is recorded in the
 connection object, which the application sees.
-
-``send`` is not a coroutine function: it does its work when called and returns an awaitable that
-is done unless the client is slow. ``receive`` is one: a message is taken when it is awaited, so
-that cancelling the wait loses nothing.
 """
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any, Final
 
-from pagi.interface.errors import Disconnected, MessageError
+from pagi.interface.errors import MessageError
 from pagi.protocol.errors import LocalProtocolError
 from pagi.server.exchange.awaitables import DONE
+from pagi.server.exchange.base import BODY, COMPLETE, IDLE, STARTED, TRAILERS, Exchange
 from pagi.server.exchange.files import FileBody, open_body
-from pagi.server.exchange.handles import ConnectionState, TransportState
 from pagi.server.exchange.paths import decode_path
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
-    from pagi.interface.callables import Message, Scope
-    from pagi.protocol.events import Fields, RequestReceived
+    from pagi.interface.callables import Message
+    from pagi.protocol.events import RequestReceived
     from pagi.server.exchange.service import Service
     from pagi.server.exchange.stream import Stream
 
 __all__ = ["HTTPExchange"]
-
-IDLE: Final = 0
-STARTED: Final = 1
-BODY: Final = 2
-TRAILERS: Final = 3
-COMPLETE: Final = 4
-
-# A loop that goes on receiving after the end would spin for ever without yielding.
-MAX_DISCONNECT_RECEIVES: Final = 100
 
 _EXPECTED: Final = {
     IDLE: "http.response.start",
@@ -59,55 +45,16 @@ _EXPECTED: Final = {
 _SERVER_ERROR: Final = b"Internal Server Error"
 
 
-class HTTPExchange:
-    """The application's side of one request. Made by a driver, which then calls `start`."""
+class HTTPExchange(Exchange):
+    """The application's side of one http scope. Made by a driver, which then calls `start`."""
 
-    __slots__ = (
-        "_app_done",
-        "_asked",
-        "_body",
-        "_disconnect_receives",
-        "_fields",
-        "_final_given",
-        "_head_only",
-        "_phase",
-        "_request_complete",
-        "_request_trailers",
-        "_scope",
-        "_service",
-        "_started_at",
-        "_status",
-        "_stream",
-        "_trailers",
-        "_transport",
-        "_waiter",
-        "client",
-        "connection",
-        "sent",
-    )
+    __slots__ = ("_fields", "_head_only", "_trailers")
 
     def __init__(self, service: Service, stream: Stream, client: str) -> None:
-        self._service = service
-        self._stream = stream
-        self.client = client
-        self.sent = 0
-        self.connection = ConnectionState(self, service)
-        self._transport = TransportState(stream, service)
-        self._scope: Any = None
-        self._phase = IDLE
-        self._status = 0
+        Exchange.__init__(self, service, stream, client)
         self._fields: Any = None
         self._trailers = False
         self._head_only = False
-        self._app_done = False
-        self._asked = False
-        self._body: list[bytes] | None = None
-        self._request_complete = False
-        self._request_trailers: Any = None
-        self._final_given = False
-        self._disconnect_receives = 0
-        self._waiter: Any = None
-        self._started_at = 0.0
 
     def start(
         self, request: RequestReceived, scheme: str, client: Any, server: Any, extensions: Any
@@ -149,90 +96,12 @@ class HTTPExchange:
         scope["pagi.transport"] = self._transport
         if service.state is not None:
             scope["state"] = service.state.copy()
-        self._request_complete = request.end
+        if request.end:
+            self._request_complete = True
         if service.log_access is not None:
             self._scope = scope
             self._started_at = service.time()
         service.runner.start(service.app, self, scope)
-
-    # ------------------------------------------------------------- what the driver calls
-
-    def feed(self, data: bytes) -> None:
-        """Take request body bytes."""
-        if self._body is None:
-            self._body = [data]
-        else:
-            self._body.append(data)
-        if self._waiter is not None:
-            self._wake()
-
-    def feed_end(self, trailers: Fields) -> None:
-        """Take the end of the request body."""
-        self._request_complete = True
-        if trailers:
-            self._request_trailers = trailers
-        if self._waiter is not None:
-            self._wake()
-
-    def disconnected(self, reason: str, detail: str | None = None, status: int = 0) -> None:
-        """Learn that the peer has gone or that the connection was given up.
-
-        ``status`` is that of an answer which the server gave in the application's place.
-        """
-        if self.connection.disconnect_reason is not None or self._phase == COMPLETE:
-            return
-        if status:
-            self._status = status
-            self.connection.response_started = True
-        self._transport.detach()
-        self.connection.disconnect(reason, detail)
-        if self._waiter is not None:
-            self._wake()
-        self._log(reason)
-
-    def above_high_water(self) -> None:
-        """Learn that the buffered amount crossed the high mark."""
-        self._transport.above_high_water()
-
-    def drained(self) -> None:
-        """Learn that the buffered amount fell below the low mark."""
-        self._transport.drained()
-
-    @property
-    def response_begun(self) -> bool:
-        """Whether bytes of a final response have been handed to the stream."""
-        return self._phase >= BODY
-
-    @property
-    def wants_body(self) -> bool:
-        """Whether the application waits for body bytes now."""
-        return self._waiter is not None
-
-    # ------------------------------------------------------------- what the application calls
-
-    async def receive(self) -> Message:
-        """Wait for the next message of the client.
-
-        Cancelling the wait loses no message. After the end it returns ``http.disconnect`` again
-        and again, up to a bound that stops endless loops.
-        """
-        if not self._asked:
-            self._asked = True
-            if not self._request_complete and self._phase != COMPLETE:
-                self._stream.want_body()
-        while True:
-            if self._body is not None or (self._request_complete and not self._final_given):
-                return self._take_body()
-            if self._phase == COMPLETE or self.connection.disconnect_reason is not None:
-                return self._take_disconnect()
-            if self._waiter is not None:
-                raise MessageError("receive() is already waiting in another task of this scope")
-            waiter = self._service.loop.create_future()
-            self._waiter = waiter
-            try:
-                await waiter
-            finally:
-                self._waiter = None
 
     def send(self, message: Message) -> Awaitable[None]:
         """Take a message of the application; done at once unless the client is slow."""
@@ -257,51 +126,7 @@ class HTTPExchange:
             return self._stream.drain()
         return self._send_other(kind, message)
 
-    # ------------------------------------------------------------- receiving
-
-    def _take_body(self) -> Message:
-        body = self._body
-        self._body = None
-        if body is None:
-            data = b""
-        else:
-            data = body[0] if len(body) == 1 else b"".join(body)
-        message: dict[str, Any] = {
-            "type": "http.request",
-            "body": data,
-            "more_body": not self._request_complete,
-        }
-        if self._request_complete:
-            self._final_given = True
-            if self._request_trailers is not None:
-                message["trailers"] = self._request_trailers
-        if data and self._phase != COMPLETE and self.connection.disconnect_reason is None:
-            self._stream.consumed(len(data))
-        return message
-
-    def _take_disconnect(self) -> Message:
-        self._disconnect_receives += 1
-        if self._disconnect_receives > MAX_DISCONNECT_RECEIVES:
-            raise MessageError(
-                f"receive() was called {MAX_DISCONNECT_RECEIVES} times after http.disconnect; "
-                "leave the loop when it arrives"
-            )
-        message: dict[str, Any] = {"type": "http.disconnect"}
-        if self.connection.disconnect_reason is not None:
-            message["reason"] = self.connection.disconnect_reason
-        return message
-
-    def _wake(self) -> None:
-        waiter = self._waiter
-        if not waiter.done():
-            waiter.set_result(None)
-
     # ------------------------------------------------------------- sending
-
-    def _after_disconnect(self) -> Awaitable[None]:
-        if self.connection.aborted:
-            return DONE  # the application ended the scope itself: nothing to tell it
-        raise Disconnected(self.connection.disconnect_reason or "client_closed")
 
     def _unexpected(self, kind: Any) -> MessageError:
         return MessageError(f"unexpected message {kind!r}; expected {_EXPECTED[self._phase]}")
@@ -380,15 +205,6 @@ class HTTPExchange:
         if self._waiter is not None:
             self._wake()
         self._stream.response_complete()
-
-    def _log(self, reason: str | None) -> None:
-        scope = self._scope
-        if scope is not None:
-            self._scope = None
-            service = self._service
-            seconds = service.time() - self._started_at
-            assert service.log_access is not None
-            service.log_access(self.client, scope, self._status, self.sent, seconds, reason)
 
     def _send_other(self, kind: Any, message: Message) -> Awaitable[None]:
         if kind == "http.response.pathsend":
@@ -488,47 +304,6 @@ class HTTPExchange:
         if self.connection.disconnect_reason is None:
             self._write_body(b"", not more)
 
-    # ------------------------------------------------------------- the end
-
-    def abort(self, detail: str | None) -> None:
-        """End the scope on the application's behalf, with reason ``app_abort``."""
-        if self._phase != COMPLETE and self.connection.disconnect_reason is None:
-            stream = self._stream
-            self.disconnected("app_abort", detail)
-            stream.reset("app_abort")
-
-    def app_finished(self, error: BaseException | None) -> None:
-        """Take the end of the application and hold the completion contract.
-
-        Never raises: it is called where nobody could catch it.
-        """
-        self._app_done = True
-        if self._phase == COMPLETE:
-            if error is not None:
-                self._report("the application failed after its response was complete", error)
-            return
-        if self.connection.disconnect_reason is not None:
-            if error is not None and not isinstance(error, (OSError, asyncio.CancelledError)):
-                self._report("the application failed after the client had gone", error)
-            return
-        if self._phase <= STARTED:
-            if error is not None:
-                self._report("the application failed; answered with 500", error)
-            else:
-                self._report("the application returned without a response; answered with 500", None)
-            self._send_server_error()
-        else:
-            if error is not None:
-                self._report("the application failed in mid-response; truncated", error)
-            else:
-                self._report("the application returned in mid-response; truncated", None)
-            self._truncate()
-
-    def _truncate(self) -> None:
-        stream = self._stream
-        self.disconnected("server_error", "the response was not finished")
-        stream.reset("server_error")
-
     def _send_server_error(self) -> None:
         self._fields = [
             (b"content-type", b"text/plain; charset=utf-8"),
@@ -543,6 +318,3 @@ class HTTPExchange:
             self._write_body(_SERVER_ERROR, True)
         except MessageError:  # cannot be: these fields are ours
             self._truncate()
-
-    def _report(self, what: str, error: BaseException | None) -> None:
-        self._service.logger.error(what, exc_info=error)

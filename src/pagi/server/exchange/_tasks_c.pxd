@@ -1,16 +1,19 @@
 # cython: language_level=3
+cimport cython
+
+
 cdef class Seat:
     cdef public bint _asyncio_future_blocking
     cdef public object _loop
-    cdef object context
-    cdef object exchange
-    cdef object name
-    cdef bint parked
-    cdef AppRunner runner
-    cdef object running
-    cdef object task
-    cdef object waiting_for
-    cdef object wake
+    cdef public object context
+    cdef public object exchange
+    cdef public object name
+    cdef public bint parked
+    cdef public object runner
+    cdef public object running
+    cdef public object task
+    cdef public object waiting_for
+    cdef public object wake
 
 
 cdef class AppRunner:
@@ -21,11 +24,13 @@ cdef class AppRunner:
     cdef public object context
     cdef public object loop
 
+    @cython.locals(seat=Seat)
     cpdef start(self, app, exchange, scope)
     cpdef park(self, Seat seat)
     cpdef forget(self, Seat seat)
+    @cython.locals(seat=Seat)
     cdef Seat _take_seat(self)
     cdef bint _unchanged(self, Seat seat, task)
     cdef _wake_for(self, Seat seat, exchange, context, begun)
-    cpdef _dismiss(self, Seat seat)
+    @cython.locals(seat=Seat)
     cdef _add_seat(self)

@@ -26,7 +26,12 @@ def bind_all(config: Config) -> list[BoundSocket]:
     sockets: list[BoundSocket] = []
     try:
         for listen in listening.addresses():
-            sockets += bind(listen, backlog=listening.backlog, reuseport=listening.reuseport)
+            sockets += bind(
+                listen,
+                backlog=listening.backlog,
+                reuseport=listening.reuseport,
+                beside=listening.addresses(),
+            )
     except BaseException:
         for bound in sockets:
             bound.close()

@@ -1,0 +1,215 @@
+"""What is measured: each scenario is one request, the right answer to it, and a kind of load."""
+
+from __future__ import annotations
+
+import enum
+import json
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from benchmarks.apps import BIG_SIZE, CHUNK, CHUNK_COUNT, TEN_KIB, pattern
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+FILE_SIZES: Mapping[str, int] = MappingProxyType({"100k.bin": 100 * 1024, "10m.bin": BIG_SIZE})
+"""Bytes of each static file."""
+
+HELLO = b"Hello, World!"
+LARGEST_COMPARED = 100 * 1024
+"""Bytes: longer answers are compared once at the start; under load only their length counts."""
+
+BROWSER_FIELDS = (
+    b"User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
+    b"Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
+    b"Accept-Language: en-GB,en;q=0.7,de;q=0.3",
+    b"Accept-Encoding: gzip, deflate, br, zstd",
+    b"Connection: keep-alive",
+    b"Referer: http://127.0.0.1/articles/2026/interfaces",
+    b"Cookie: session=9f2c7a1be04d4c6f8a53; theme=dark; consent=necessary",
+    b"Upgrade-Insecure-Requests: 1",
+    b"Sec-Fetch-Dest: document",
+    b"Sec-Fetch-Mode: navigate",
+    b"Sec-Fetch-Site: same-origin",
+)
+"""What a browser sends besides Host: twelve fields with it."""
+
+
+class Kind(enum.Enum):
+    """How a scenario loads the server, and what its figure is."""
+
+    LOAD = "CPU µs/request"
+    IDLE = "KiB/connection"
+    START = "ms"
+
+
+class Files(enum.Enum):
+    """Which static file a scenario asks for."""
+
+    SMALL = "100k.bin"
+    LARGE = "10m.bin"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scenario:
+    """One kind of work.
+
+    Attributes:
+        name: What the command line and the results call it.
+        title: What a reader calls it.
+        answer: The body that the answer has to have, byte for byte.
+        connections: How many are open at the same time.
+        streamed: Whether the answer comes in chunks of unknown total length.
+        close: Whether each request has a connection of its own.
+    """
+
+    name: str
+    title: str
+    answer: bytes
+    target: str = "/"
+    connections: int = 64
+    kind: Kind = Kind.LOAD
+    browser: bool = False
+    body: bytes = b""
+    content_type: bytes = b"application/octet-stream"
+    streamed: bool = False
+    close: bool = False
+    access_log: bool = False
+    file: Files | None = None
+    needs: str = ""
+
+    def request(self, port: int) -> bytes:
+        """Returns the request as it goes over the wire."""
+        method = b"POST" if self.body else b"GET"
+        lines = [
+            b"%b %b HTTP/1.1" % (method, self.target.encode()),
+            b"Host: 127.0.0.1:%d" % port,
+        ]
+        if self.browser:
+            lines += BROWSER_FIELDS
+        if self.body:
+            lines.append(b"Content-Type: " + self.content_type)
+            lines.append(b"Content-Length: %d" % len(self.body))
+        if self.close:
+            lines.append(b"Connection: close")
+        return b"\r\n".join(lines) + b"\r\n\r\n" + self.body
+
+    def canned_answer(self) -> bytes:
+        """Returns what the floor sends; without the body if that is a file."""
+        lines = [b"HTTP/1.1 200 OK", b"Content-Type: text/plain"]
+        if self.close:
+            lines.append(b"Connection: close")
+        if self.streamed:
+            lines.append(b"Transfer-Encoding: chunked")
+            body = (b"%x\r\n%b\r\n" % (len(CHUNK), CHUNK)) * CHUNK_COUNT + b"0\r\n\r\n"
+        else:
+            lines.append(b"Content-Length: %d" % len(self.answer))
+            body = b"" if self.file else self.answer
+        return b"\r\n".join(lines) + b"\r\n\r\n" + body
+
+
+def _document() -> bytes:
+    """Returns a JSON document of exactly 1,024 bytes, written without spaces."""
+    document = {
+        "id": 48213,
+        "name": "Cold-water kettle, stainless steel",
+        "price": 34.5,
+        "available": True,
+        "tags": ["kitchen", "kettle", "steel"],
+        "stock": [{"store": f"store-{number}", "count": number * 3} for number in range(12)],
+        "note": None,
+        "text": "",
+    }
+    size = len(json.dumps(document, separators=(",", ":")))
+    document["text"] = "x" * (1024 - size)
+    return json.dumps(document, separators=(",", ":")).encode()
+
+
+DOCUMENT = _document()
+
+SCENARIOS: tuple[Scenario, ...] = (
+    Scenario(name="hello", title="hello, no request headers but Host", answer=HELLO),
+    Scenario(name="browser", title="hello, 12 browser headers", answer=HELLO, browser=True),
+    Scenario(
+        name="access-log",
+        title="hello, 12 browser headers, access log on",
+        answer=HELLO,
+        browser=True,
+        access_log=True,
+    ),
+    Scenario(name="connect", title="a new TCP connection per request", answer=HELLO, close=True),
+    Scenario(
+        name="json",
+        title="JSON echo, POST of 1 KiB, orjson",
+        target="/json",
+        answer=DOCUMENT,
+        body=DOCUMENT,
+        content_type=b"application/json",
+        needs="orjson",
+    ),
+    Scenario(
+        name="json-stdlib",
+        title="JSON echo, POST of 1 KiB, standard library",
+        target="/json-stdlib",
+        answer=DOCUMENT,
+        body=DOCUMENT,
+        content_type=b"application/json",
+    ),
+    Scenario(
+        name="body-10k",
+        title="answer of 10 KiB, 12 browser headers",
+        target="/10k",
+        answer=TEN_KIB,
+        browser=True,
+    ),
+    Scenario(
+        name="stream",
+        title="answer streamed in 100 chunks of 1 KiB",
+        target="/stream",
+        answer=CHUNK * CHUNK_COUNT,
+        streamed=True,
+        connections=32,
+    ),
+    Scenario(
+        name="upload",
+        title="upload of 10 MiB",
+        target="/upload",
+        answer=b"%d" % BIG_SIZE,
+        body=pattern(BIG_SIZE),
+        connections=4,
+    ),
+    Scenario(
+        name="download",
+        title="download of 10 MiB from memory, one body",
+        target="/download",
+        answer=pattern(BIG_SIZE),
+        connections=4,
+    ),
+    Scenario(
+        name="file-100k",
+        title="static file of 100 KiB",
+        target="/static/100k.bin",
+        answer=pattern(FILE_SIZES["100k.bin"]),
+        file=Files.SMALL,
+        connections=32,
+    ),
+    Scenario(
+        name="file-10m",
+        title="static file of 10 MiB",
+        target="/static/10m.bin",
+        answer=pattern(FILE_SIZES["10m.bin"]),
+        file=Files.LARGE,
+        connections=4,
+    ),
+    Scenario(
+        name="idle",
+        title="idle kept connections, memory",
+        answer=HELLO,
+        connections=5000,
+        kind=Kind.IDLE,
+    ),
+    Scenario(name="start", title="start to first answer", answer=HELLO, kind=Kind.START),
+)
+
+SCENARIO_NAMES = tuple(scenario.name for scenario in SCENARIOS)

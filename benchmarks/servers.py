@@ -1,0 +1,364 @@
+"""Who is measured: how each server is recognised, started, and what it cannot do.
+
+All run one worker process with the application of `benchmarks.apps`, access log off unless the
+scenario is about it, and limits on connections and idle time wide enough for every scenario.
+"""
+
+from __future__ import annotations
+
+import enum
+import importlib.metadata
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from benchmarks.scenarios import SCENARIO_NAMES, Scenario
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+APP = "benchmarks.apps:app"
+STARLETTE = "Starlette FileResponse"
+HOST = "127.0.0.1"
+LOG_OMITTED = {"access-log": "has no access log"}
+
+
+class Role(enum.Enum):
+    """What a server is in the comparison."""
+
+    OURS = "ours"
+    PEER = "peer"
+    REFERENCE = "reference"
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """The circumstances of one start.
+
+    Attributes:
+        site: Directory of the static files.
+        scratch: Directory for files of this start; its `output` takes stdout and stderr.
+        floor: The compiled floor program.
+    """
+
+    scenario: Scenario
+    port: int
+    site: Path
+    scratch: Path
+    floor: Path
+
+    @property
+    def logging(self) -> bool:
+        """Whether the access log is on."""
+        return self.scenario.access_log
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Server:
+    """One contestant.
+
+    Attributes:
+        distributions: What has to be installed, the server itself first.
+        program: An executable that has to be on the path instead.
+        omits: Scenarios that it does not offer, with the reason.
+        about: Arguments that make the server print what it runs on.
+        only: If not empty, the scenarios that it takes part in.
+        files: By which facility it serves files.
+    """
+
+    name: str
+    command: Callable[[Start], list[str]]
+    role: Role = Role.PEER
+    distributions: tuple[str, ...] = ()
+    program: str = ""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    omits: Mapping[str, str] = field(default_factory=dict)
+    about: tuple[str, ...] = ()
+    only: tuple[str, ...] = ()
+    files: str = STARLETTE
+
+    def missing(self) -> str:
+        """Returns what is not installed, empty if nothing is missing."""
+        if self.program and not shutil.which(self.program):
+            return self.program
+        return ", ".join(name for name in self.distributions if not distribution_version(name))
+
+    def version(self) -> str:
+        """Returns the versions of the server and of what it runs on."""
+        if self.program:
+            return _program_version(self.program)
+        first, *others = self.distributions
+        text = distribution_version(first)
+        if others:
+            text += f" ({', '.join(f'{name} {distribution_version(name)}' for name in others)})"
+        if self.about:
+            text = _output([sys.executable, *self.about], self.environment) or text
+        return text
+
+    def takes(self, scenario: Scenario) -> bool:
+        """Tells whether the server takes part in the scenario at all."""
+        return scenario.name in (self.only or SCENARIO_NAMES)
+
+
+def distribution_version(name: str) -> str:
+    """Returns the version of an installed distribution, empty if it is not installed."""
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return ""
+
+
+def _output(command: list[str], environment: Mapping[str, str]) -> str:
+    """Returns what a command prints, on one line; empty if it fails."""
+    merged = {**os.environ, **environment}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=merged)
+    lines = (done.stdout + done.stderr).split("\n")
+    return "" if done.returncode else "; ".join(line.strip() for line in lines if line.strip())
+
+
+def _program_version(program: str) -> str:
+    """Returns the version of a program without the copyright lines."""
+    text = _output([program, "-v" if program == "nginx" else "--version"], {})
+    return text.partition(";")[0].removeprefix("nginx version: ")
+
+
+def _module(name: str, *arguments: str) -> list[str]:
+    return [sys.executable, "-m", name, *arguments]
+
+
+def _pagi(start: Start) -> list[str]:
+    log = ["--access-log", str(start.scratch / "access.log")]
+    return _module(
+        *("pagi", "run", APP, "--host", HOST, "--port", str(start.port)),
+        *(log if start.logging else ["--no-access-log"]),
+    )
+
+
+def _uvicorn(http: str) -> Callable[[Start], list[str]]:
+    def command(start: Start) -> list[str]:
+        log = ["--access-log", "--log-level", "info"]
+        return _module(
+            *("uvicorn", APP, "--host", HOST, "--port", str(start.port)),
+            *("--http", http, "--loop", "uvloop", "--timeout-keep-alive", "75"),
+            *(log if start.logging else ["--no-access-log", "--log-level", "warning"]),
+        )
+
+    return command
+
+
+def _hypercorn(start: Start) -> list[str]:
+    return _module(
+        *("hypercorn", APP, "--bind", f"{HOST}:{start.port}"),
+        *("--worker-class", "uvloop", "--keep-alive", "75"),
+        *(["--access-logfile", "-"] if start.logging else []),
+    )
+
+
+def _granian(start: Start) -> list[str]:
+    static = ["--static-path-route", "/static", "--static-path-mount", str(start.site)]
+    return _module(
+        *("granian", APP, "--interface", "asgi", "--host", HOST, "--port", str(start.port)),
+        *("--workers", "1", "--loop", "uvloop", "--backlog", "8192", "--backpressure", "8192"),
+        *(static if start.scenario.file else []),
+        *(["--access-log"] if start.logging else ["--no-access-log", "--log-level", "warning"]),
+    )
+
+
+def _gunicorn(start: Start) -> list[str]:
+    return _module(
+        *("gunicorn", APP, "--worker-class", "asgi", "--bind", f"{HOST}:{start.port}"),
+        *("--workers", "1", "--asgi-loop", "uvloop", "--keep-alive", "75"),
+        *("--worker-connections", "10000", "--log-level", "warning"),
+        *(["--access-logfile", "-"] if start.logging else []),
+    )
+
+
+def _h2corn(start: Start) -> list[str]:
+    return _module(
+        *("h2corn", APP, "--bind", f"{HOST}:{start.port}", "--timeout-keep-alive", "75"),
+        "--access-log" if start.logging else "--no-access-log",
+    )
+
+
+def _peregrine(start: Start) -> list[str]:
+    return _module(
+        *("peregrine", "--host", HOST, "--port", str(start.port)),
+        *("--keep-alive", "75000", "--max-connections", "10000"),
+        *(["--static-dir", f"/static={start.site}"] if start.scenario.file else []),
+        *(["--access-log"] if start.logging else ["--log-level", "warning"]),
+        APP,
+    )
+
+
+def _freastal(start: Start) -> list[str]:
+    return _module("benchmarks.launch", "freastal", str(start.port))
+
+
+def _socketify(start: Start) -> list[str]:
+    return _module(
+        *("socketify", APP, "--interface", "asgi", "--host", HOST, "--port", str(start.port)),
+        *("--disable-listen-log", "true"),
+    )
+
+
+def _m0serve(start: Start) -> list[str]:
+    return _module(
+        *("m0serve", APP, "--host", HOST, "--port", str(start.port), "--workers", "1"),
+        *("--max-body", "64m", "--max-keepalive-requests", "0", "--idle-timeout", "75"),
+        *(["--static", f"/static={start.site}"] if start.scenario.file else []),
+        *(["--access-log"] if start.logging else []),
+    )
+
+
+def _fastpysgi(start: Start) -> list[str]:
+    return _module("benchmarks.launch", "fastpysgi", str(start.port))
+
+
+NGINX_CONFIGURATION = """\
+daemon off;
+master_process off;
+pid {scratch}/nginx.pid;
+error_log {scratch}/nginx-error.log;
+events {{ worker_connections 10000; }}
+http {{
+    access_log off;
+    sendfile on;
+    tcp_nopush on;
+    keepalive_requests 1000000000;
+    keepalive_timeout 75s;
+    client_body_temp_path {scratch}/nginx-body;
+    proxy_temp_path {scratch}/nginx-proxy;
+    fastcgi_temp_path {scratch}/nginx-fastcgi;
+    uwsgi_temp_path {scratch}/nginx-uwsgi;
+    scgi_temp_path {scratch}/nginx-scgi;
+    server {{
+        listen 127.0.0.1:{port} backlog=4096;
+        location /static/ {{ alias {site}/; }}
+    }}
+}}
+"""
+
+
+def _nginx(start: Start) -> list[str]:
+    configuration = start.scratch / "nginx.conf"
+    configuration.write_text(
+        NGINX_CONFIGURATION.format(scratch=start.scratch, port=start.port, site=start.site)
+    )
+    return [shutil.which("nginx") or "nginx", "-c", str(configuration)]
+
+
+def _floor(start: Start) -> list[str]:
+    scenario = start.scenario
+    canned = start.scratch / "answer"
+    canned.write_bytes(scenario.canned_answer())
+    return [
+        str(start.floor),
+        str(start.port),
+        str(len(scenario.request(start.port))),
+        str(canned),
+        "close" if scenario.close else "keep",
+        *([str(start.site / scenario.file.value)] if scenario.file else []),
+    ]
+
+
+SERVERS: tuple[Server, ...] = (
+    Server(
+        name="floor",
+        command=_floor,
+        role=Role.REFERENCE,
+        program="cc",
+        only=tuple(
+            name
+            for name in SCENARIO_NAMES
+            if name not in ("json", "json-stdlib", "access-log", "idle", "start")
+        ),
+        files="sendfile",
+    ),
+    Server(
+        name="pagi",
+        command=_pagi,
+        role=Role.OURS,
+        distributions=("pagi-web",),
+        about=("-m", "pagi", "version"),
+        files="http.response.pathsend",
+    ),
+    Server(
+        name="pagi-pure",
+        command=_pagi,
+        role=Role.OURS,
+        distributions=("pagi-web",),
+        about=("-m", "pagi", "version"),
+        environment={"PAGI_PURE_PYTHON": "1"},
+        files="http.response.pathsend",
+    ),
+    Server(
+        name="uvicorn",
+        command=_uvicorn("httptools"),
+        distributions=("uvicorn", "httptools", "uvloop"),
+    ),
+    Server(
+        name="uvicorn-zttp",
+        command=_uvicorn("zttp"),
+        distributions=("uvicorn", "zttp", "uvloop"),
+    ),
+    Server(name="hypercorn", command=_hypercorn, distributions=("hypercorn", "h11", "uvloop")),
+    Server(
+        name="granian",
+        command=_granian,
+        distributions=("granian", "uvloop"),
+        files="--static-path-mount",
+    ),
+    Server(
+        name="gunicorn-asgi",
+        command=_gunicorn,
+        distributions=("gunicorn", "gunicorn_h1c", "uvloop"),
+    ),
+    Server(
+        name="h2corn",
+        command=_h2corn,
+        distributions=("h2corn", "uvloop"),
+        files="http.response.pathsend",
+    ),
+    Server(
+        name="peregrine",
+        command=_peregrine,
+        distributions=("peregrine-server", "uvloop"),
+        files="--static-dir",
+    ),
+    Server(
+        name="freastal",
+        command=_freastal,
+        distributions=("freastal",),
+        omits=LOG_OMITTED,
+    ),
+    Server(
+        name="socketify",
+        command=_socketify,
+        distributions=("socketify",),
+        omits=LOG_OMITTED,
+    ),
+    Server(
+        name="m0serve",
+        command=_m0serve,
+        distributions=("m0serve",),
+        files="--static",
+    ),
+    Server(
+        name="fastpysgi",
+        command=_fastpysgi,
+        distributions=("fastpysgi",),
+        omits=LOG_OMITTED,
+    ),
+    Server(
+        name="nginx",
+        command=_nginx,
+        role=Role.REFERENCE,
+        program="nginx",
+        only=("file-100k", "file-10m"),
+        files="sendfile",
+    ),
+)

@@ -1,0 +1,30 @@
+# cython: language_level=3
+cdef class ConnectionDriver:
+    cdef object __weakref__
+    cdef object _client
+    cdef object _client_text
+    cdef object _clock
+    cdef object _context
+    cdef bint _draining_all
+    cdef bint _flush_scheduled
+    cdef double _linger_until
+    cdef bint _lost
+    cdef object _machine
+    cdef double _read_at
+    cdef bint _reading
+    cdef object _reason
+    cdef object _server
+    cdef object _transport
+    cdef list _waiters
+    cdef bint _walking
+    cdef Py_ssize_t _write_mark
+    cdef Py_ssize_t _write_moved
+    cdef double _write_since
+    cdef public bint writable
+
+    cpdef _opened(self, bint full)
+    cpdef _closed(self, reason, detail)
+    cpdef _crossed(self, bint high)
+    cpdef _check_reading(self, double now)
+    cpdef _flush_now(self)
+    cpdef _wake_waiters(self)

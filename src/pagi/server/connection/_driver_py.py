@@ -1,0 +1,247 @@
+"""`ConnectionDriver`: what drivers of every version of HTTP have in common.
+
+One source, two builds: compiled as ``_driver_c`` (see ``_driver_c.pxd``).
+
+The driver is the protocol of the transport: it has asyncio's callbacks. Here are the transport's
+side of it, flow control, the orderly end, and the deadlines that do not depend on the version.
+Deadlines are stored, not scheduled: each read notes the coarse time and the worker's tick compares.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from pagi.server.connection.context import ConnectionContext
+
+__all__ = ["RESOLUTION", "ConnectionDriver"]
+
+#: The coarse time may be this much behind (seconds): a deadline is never early, and late by less.
+RESOLUTION: Final = 1.0
+
+
+class ConnectionDriver:
+    """Transport, output and end of one connection. Subclasses walk a machine's events."""
+
+    __slots__ = (
+        "__weakref__",
+        "_client",
+        "_client_text",
+        "_clock",
+        "_context",
+        "_draining_all",
+        "_flush_scheduled",
+        "_linger_until",
+        "_lost",
+        "_machine",
+        "_read_at",
+        "_reading",
+        "_reason",
+        "_server",
+        "_transport",
+        "_waiters",
+        "_walking",
+        "_write_mark",
+        "_write_moved",
+        "_write_since",
+        "writable",
+    )
+
+    def __init__(self, context: ConnectionContext) -> None:
+        self._context = context
+        self._clock = context.clock
+        self._machine: Any = None
+        self._transport: Any = None
+        self._client: Any = None
+        self._client_text = "-"
+        self._server: Any = None
+        self._walking = False
+        self._flush_scheduled = False
+        self._draining_all = False
+        self._lost = False
+        self._reading = True
+        self._reason: str | None = None
+        self._waiters: Any = None
+        self._read_at = 0.0
+        self._linger_until = 0.0
+        self._write_mark = 0
+        self._write_moved = 0
+        self._write_since = 0.0
+        self.writable = True
+
+    # ------------------------------------------------------------- what subclasses do
+
+    def _opened(self, full: bool) -> None:
+        """The transport is there; ``full`` says that there are too many connections."""
+
+    def _closed(self, reason: str, detail: str | None) -> None:
+        """The transport is gone."""
+
+    def _crossed(self, high: bool) -> None:
+        """The buffered amount reached the high mark, or fell below the low one."""
+
+    def _check_reading(self, now: float) -> None:
+        """Compare the deadlines of what the peer owes with ``now``."""
+
+    # ------------------------------------------------------------- what the transport calls
+
+    def connection_made(self, transport: Any) -> None:
+        """Take the transport of a new connection."""
+        context = self._context
+        self._transport = transport
+        self._read_at = self._clock.now
+        peer = transport.get_extra_info("peername")
+        if type(peer) is tuple:
+            self._client = (peer[0], peer[1])
+            self._client_text = peer[0]
+        else:
+            self._client_text = "unix"
+        local = transport.get_extra_info("sockname")
+        self._server = (local[0], local[1]) if type(local) is tuple else (local or None, None)
+        flow = context.flow
+        # "At the mark" is above it: asyncio pauses beyond its high mark and resumes at its low.
+        transport.set_write_buffer_limits(
+            high=max(flow.write_high_watermark - 1, 0), low=max(flow.write_low_watermark - 1, 0)
+        )
+        full = len(context.connections) >= context.max_connections
+        context.connections.add(self)
+        self._opened(full)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Learn that the connection is gone."""
+        self._lost = True
+        self.writable = True
+        context = self._context
+        context.connections.discard(self)
+        self._wake_waiters()
+        reason = self._reason
+        if reason is None:
+            # Aborted by the peer or closed in the middle: the peer's doing, unless the operating
+            # system had another trouble.
+            ours = exc is not None and not isinstance(exc, ConnectionError)
+            reason = "read_error" if ours else "client_closed"
+        self._closed(reason, None if exc is None else type(exc).__name__)
+        if context.closed is not None:
+            context.closed()
+
+    def pause_writing(self) -> None:
+        """The buffered amount reached the high water mark."""
+        self.writable = False
+        self._write_since = self._clock.now
+        if not self._draining_all:
+            self._crossed(True)
+
+    def resume_writing(self) -> None:
+        """The buffered amount fell below the low water mark."""
+        self.writable = True
+        self._wake_waiters()
+        if not self._draining_all:
+            self._crossed(False)
+
+    # ------------------------------------------------------------- output
+
+    def _flush_scheduled_output(self) -> None:
+        self._flush_scheduled = False
+        self._flush_now()
+
+    def _flush_now(self) -> None:
+        if self._lost:
+            return
+        machine = self._machine
+        pieces = machine.data_to_send()
+        if pieces:
+            if len(pieces) == 1:
+                self._transport.write(pieces[0])
+            else:
+                self._transport.writelines(pieces)
+        if machine.finished and not self._linger_until:
+            self._finish()
+
+    def _finish(self) -> None:
+        """Close after the last bytes, gently if the peer may be sending still.
+
+        Closing a socket with unread bytes resets the connection, and a reset can overtake the
+        answer: so the sending side is closed first and what comes is thrown away for a while.
+        """
+        transport = self._transport
+        linger = self._context.timeouts.linger_timeout
+        if self._machine.peer_may_send and linger and transport.can_write_eof():
+            self._linger_until = self._clock.now + linger + RESOLUTION
+            transport.write_eof()
+            if not self._reading:
+                self._reading = True
+                transport.resume_reading()
+        else:
+            transport.close()
+
+    async def drain(self) -> None:
+        """Wait until ``writable``; also returns when the connection is lost."""
+        if self.writable or self._lost:
+            return
+        waiter = self._context.service.loop.create_future()
+        if self._waiters is None:
+            self._waiters = []
+        self._waiters.append(waiter)
+        await waiter
+
+    async def drain_all(self) -> None:
+        """Wait until nothing is buffered; also returns when the connection is lost."""
+        self._flush_now()
+        transport = self._transport
+        if self._lost or not transport.get_write_buffer_size():
+            return
+        flow = self._context.flow
+        self._draining_all = True
+        try:
+            transport.set_write_buffer_limits(high=0, low=0)
+            await self.drain()
+        finally:
+            if not self._lost:
+                transport.set_write_buffer_limits(
+                    high=max(flow.write_high_watermark - 1, 0),
+                    low=max(flow.write_low_watermark - 1, 0),
+                )
+            self._draining_all = False
+
+    def _wake_waiters(self) -> None:
+        waiters, self._waiters = self._waiters, None
+        for waiter in waiters or ():
+            if not waiter.done():
+                waiter.set_result(None)
+
+    def _raw_socket(self) -> int:
+        """Return the descriptor of the transport's plain socket, or -1 (TLS, pipes, tests)."""
+        transport = self._transport
+        if transport.get_extra_info("sslcontext") is not None:
+            return -1
+        sock = transport.get_extra_info("socket")
+        return -1 if sock is None else int(sock.fileno())
+
+    # ------------------------------------------------------------- what the worker calls
+
+    def on_tick(self, now: float) -> None:
+        """Compare the deadlines with ``now``."""
+        if self._lost:
+            return
+        if self._linger_until:
+            if now > self._linger_until:
+                self._transport.abort()
+            return
+        if self._transport.get_write_buffer_size():
+            self._check_writing(now, self._context.timeouts.write_timeout)
+        self._check_reading(now)
+
+    def _check_writing(self, now: float, timeout: float | None) -> None:
+        mark = int(self._transport.get_write_buffer_size()) - self._write_moved
+        if mark != self._write_mark or not self._write_since:
+            self._write_mark = mark
+            self._write_since = now
+        elif timeout is not None and now - self._write_since >= timeout + RESOLUTION:
+            self._reason = "write_timeout"
+            self._transport.abort()
+
+    def abort(self, reason: str) -> None:
+        """Give the connection up at once."""
+        self._reason = reason
+        if not self._lost:
+            self._transport.abort()

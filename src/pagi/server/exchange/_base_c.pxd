@@ -1,0 +1,34 @@
+# cython: language_level=3
+from pagi.server.exchange._handles_c cimport ConnectionState, TransportState
+
+
+cdef class Exchange:
+    cdef object _service
+    cdef object _stream
+    cdef public object client
+    cdef public Py_ssize_t sent
+    cdef public ConnectionState connection
+    cdef TransportState _transport
+    cdef object _scope
+    cdef int _phase
+    cdef int _status
+    cdef bint _asked
+    cdef list _body
+    cdef bint _request_complete
+    cdef object _request_trailers
+    cdef bint _final_given
+    cdef int _disconnect_receives
+    cdef object _waiter
+    cdef double _started_at
+
+    cpdef feed(self, data)
+    cpdef feed_end(self, trailers)
+    cpdef disconnected(self, reason, detail=*, status=*)
+    cpdef above_high_water(self)
+    cpdef drained(self)
+    cpdef app_finished(self, error)
+    cdef dict _take_body(self)
+    cdef _wake(self)
+    cdef _log(self, reason)
+    cpdef _send_server_error(self)
+    cpdef _truncate(self)
