@@ -28,6 +28,15 @@ SOURCE = Path("src")
 COPIES = Path("build") / "twins"
 WANTED = os.environ.get("PAGI_BUILD_EXTENSION", "yes").lower()
 
+# The signature that a Python function would show costs a slower call; the Python twin shows it.
+DIRECTIVES = {
+    "annotation_typing": False,
+    "auto_pickle": False,
+    "binding": False,
+    "boundscheck": False,
+    "initializedcheck": False,
+}
+
 _CIMPORT = re.compile(r"^from +[\w.]+ +cimport +(\([^)]*\)|[^\n(#]+)", re.MULTILINE)
 
 
@@ -54,18 +63,23 @@ def cimported_names(pxd: str) -> set[str]:
 
 
 def without_imports(source: str, names: set[str]) -> str:
-    """Take ``names`` out of the import statements at module level; lines keep their numbers."""
+    """Take ``names`` out of the import statements at module level; lines keep their numbers.
+
+    Imports that are for type checkers only go altogether.
+    """
     lines = source.splitlines()
     for node in ast.parse(source).body:
-        if not isinstance(node, ast.ImportFrom) or not names & {a.name for a in node.names}:
+        kept: list[ast.alias] = []
+        if isinstance(node, ast.ImportFrom) and names & {alias.name for alias in node.names}:
+            kept = [alias for alias in node.names if alias.name not in names]
+        elif not (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"):
             continue
-        kept = [alias for alias in node.names if alias.name not in names]
-        node_lines = range(node.lineno - 1, node.end_lineno or node.lineno)
-        for number in node_lines:
+        numbers = range(node.lineno - 1, node.end_lineno or node.lineno)
+        for number in numbers:
             lines[number] = ""
-        if kept:
+        if kept and isinstance(node, ast.ImportFrom):
             node.names = kept
-            lines[node_lines[0]] = ast.unparse(node)
+            lines[numbers[0]] = ast.unparse(node)
     return "\n".join(lines) + "\n"
 
 
@@ -140,7 +154,7 @@ class BuildTwins(build_ext):
                 build_dir=str(Path("build") / "c"),
                 include_path=[str(COPIES)],
                 language_level=3,
-                compiler_directives={"annotation_typing": False, "auto_pickle": False},
+                compiler_directives=DIRECTIVES,
                 quiet=True,
             )
         finally:
@@ -164,7 +178,10 @@ class BuildTwins(build_ext):
     def remove(self, twins: list[str]) -> None:
         """Remove the twins that were built before one failed."""
         for name in twins:
-            for path in (self.get_ext_fullpath(name), Path(self.build_lib) / self.get_ext_filename(name)):
+            for path in (
+                self.get_ext_fullpath(name),
+                Path(self.build_lib) / self.get_ext_filename(name),
+            ):
                 with contextlib.suppress(OSError):
                     Path(path).unlink()
         self.extensions[:] = []

@@ -4,11 +4,8 @@ cimport cython
 cdef class Event:
     cdef public Py_ssize_t stream_id
 
-    cdef dict _shown(self)
-
 
 @cython.final
-@cython.freelist(16)
 cdef class RequestReceived(Event):
     cdef public str method
     cdef public bytes raw_path
@@ -24,13 +21,11 @@ cdef class RequestReceived(Event):
 
 
 @cython.final
-@cython.freelist(16)
 cdef class BodyReceived(Event):
     cdef public bytes data
 
 
 @cython.final
-@cython.freelist(8)
 cdef class MessageComplete(Event):
     cdef public list trailers
 

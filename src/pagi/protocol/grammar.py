@@ -11,6 +11,7 @@ from typing import Final
 __all__ = [
     "BARE_LF",
     "CHUNK_LINE",
+    "FIELD_VALUE_CR",
     "FORBIDDEN_IN_VALUE",
     "ORIGIN_FORM",
     "TARGET",
@@ -30,6 +31,9 @@ TOKEN: Final = re.compile(_TCHAR + rb"+")
 # field-vchar = VCHAR / obs-text; SP and HTAB may stand between them      RFC 9110 §5.5
 #: A byte that no field value may hold: every control character but HTAB.
 FORBIDDEN_IN_VALUE: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+
+#: What may follow the colon of a field line, CR included.
+FIELD_VALUE_CR: Final = re.compile(rb"[\t\x20-\x7e\x80-\xff]*\r")
 
 #: A line end that RFC 9112 §2.2 would let a lenient recipient accept. This one does not.
 BARE_LF: Final = re.compile(rb"(?<!\r)\n")

@@ -26,20 +26,11 @@ from typing import Final
 from pagi.protocol.errors import RemoteProtocolError
 from pagi.protocol.events import Fields
 from pagi.protocol.grammar import CHUNK_LINE
-from pagi.protocol.http1.head import parse_field
-from pagi.protocol.http1.limits import HTTP1Limits
+from pagi.protocol.http1._head_py import parse_field
+from pagi.protocol.http1.limits import MAX_SIZE, HTTP1Limits
+from pagi.protocol.http1.trailers import may_be_trailer
 
-__all__ = ["FORBIDDEN_TRAILERS", "ChunkedReader"]
-
-#: Fields that must not come in a trailer section (RFC 9110 §6.5.1): framing, routing, request
-#: modifiers, authentication, how to treat the connection. So is whatever begins with "content-".
-FORBIDDEN_TRAILERS: Final = frozenset(
-    b"authorization cache-control connection cookie expect forwarded host if-match"
-    b" if-modified-since if-none-match if-range if-unmodified-since keep-alive max-forwards pragma"
-    b" proxy-authenticate proxy-authorization proxy-connection range set-cookie te trailer"
-    b" transfer-encoding upgrade www-authenticate x-forwarded-for x-forwarded-host"
-    b" x-forwarded-proto".split()
-)
+__all__ = ["ChunkedReader"]
 
 _SIZE: Final = 0
 _DATA: Final = 1
@@ -92,7 +83,7 @@ class ChunkedReader:
         self._max_trailer_size = limits.max_trailer_size
         self._max_trailer_count = limits.max_header_count
         size = limits.max_body_size
-        self._max_body_size = -1 if size is None else size
+        self._max_body_size = MAX_SIZE if size is None else size
 
     def feed(self, data: bytes, pos: int) -> int:
         """Decode ``data`` from ``pos`` on and return the offset behind what was used.
@@ -166,7 +157,7 @@ class ChunkedReader:
             self._state = _TRAILER
             return
         self.received += size
-        if 0 <= self._max_body_size < self.received:
+        if self.received > self._max_body_size:
             raise RemoteProtocolError("the body is too large", 413, "body_too_large")
         self._left = size
         self._state = _DATA
@@ -196,6 +187,5 @@ class ChunkedReader:
         if self._trailer_count > self._max_trailer_count:
             raise RemoteProtocolError("there are too many trailer fields", 431)
         field = parse_field(line[:-2])
-        name = field[0]
-        if name not in FORBIDDEN_TRAILERS and not name.startswith(b"content-"):
+        if may_be_trailer(field[0]):
             self.trailers.append(field)

@@ -41,13 +41,14 @@ from pagi.protocol.events import (
     RequestReceived,
     StreamReset,
 )
-from pagi.protocol.http1.chunked import ChunkedReader
-from pagi.protocol.http1.head import Notes, check_prefix, parse_head
+from pagi.protocol.http1._chunked_py import ChunkedReader
+from pagi.protocol.http1._head_py import Notes, check_prefix, parse_head
+from pagi.protocol.http1._sender_py import ResponseSender
 from pagi.protocol.http1.limits import HTTP1Limits
-from pagi.protocol.http1.request import CHUNKED, keeps_alive, read_notes
+from pagi.protocol.http1.request import keeps_alive, read_notes
 from pagi.protocol.http1.response import connect_head, error_response, switching_head
-from pagi.protocol.http1.sender import ResponseSender
 from pagi.protocol.http1.states import (
+    CHUNKED,
     READ_BODY,
     READ_CLOSED,
     READ_DONE,

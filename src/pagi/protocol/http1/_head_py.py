@@ -16,19 +16,18 @@ from pagi.protocol.errors import LocalProtocolError, RemoteProtocolError
 from pagi.protocol.events import Fields, RequestReceived
 from pagi.protocol.grammar import (
     BARE_LF,
+    FIELD_VALUE_CR,
     FORBIDDEN_IN_VALUE,
     ORIGIN_FORM,
     TOKEN,
     is_host,
     list_members,
 )
+from pagi.protocol.http1.flags import HAS_DATE, HAS_SERVER, HAS_UPGRADE, WANTS_CLOSE
+from pagi.protocol.http1.limits import MAX_SIZE
 from pagi.protocol.http1.target import other_form
 
 __all__ = [
-    "HAS_DATE",
-    "HAS_SERVER",
-    "HAS_UPGRADE",
-    "WANTS_CLOSE",
     "Notes",
     "check_prefix",
     "parse_field",
@@ -39,18 +38,26 @@ __all__ = [
 #: Values of the fields that steer framing and connection, by name. ``None``: there are none.
 Notes: TypeAlias = dict[bytes, list[bytes]]
 
-_NOTED: Final = frozenset(
+NOTED_NAMES: Final = frozenset(
     (b"connection", b"content-length", b"cookie", b"expect", b"transfer-encoding", b"upgrade")
 )
 
 # Lines with these names are remembered. None of them tells one person from another for longer
 # than a browser release, and none steers the machine.
-_REPEATED: Final = frozenset(
+REPEATED_NAMES: Final = frozenset(
     b"accept accept-charset accept-encoding accept-language cache-control content-type dnt origin"
     b" pragma priority save-data sec-ch-ua sec-ch-ua-arch sec-ch-ua-mobile sec-ch-ua-model"
     b" sec-ch-ua-platform sec-ch-ua-platform-version sec-fetch-dest sec-fetch-mode sec-fetch-site"
     b" sec-fetch-user sec-gpc sec-websocket-extensions sec-websocket-version te"
     b" upgrade-insecure-requests user-agent x-forwarded-proto x-requested-with".split()
+)
+# Names that the compiled twin does not make anew for each request either.
+OTHER_NAMES: Final = frozenset(
+    b"authorization cdn-loop content-encoding content-language date forwarded from if-match"
+    b" if-modified-since if-none-match if-range if-unmodified-since keep-alive last-event-id link"
+    b" max-forwards proxy-authorization range referer sec-websocket-key sec-websocket-protocol"
+    b" traceparent tracestate trailer true-client-ip via x-csrf-token x-forwarded-for"
+    b" x-forwarded-host x-forwarded-port x-real-ip x-request-id".split()
 )
 _MAX_REMEMBERED: Final = 1024
 _MAX_REMEMBERED_LINE: Final = 256
@@ -60,12 +67,15 @@ _METHODS: Final[dict[bytes, str]] = {
     for name in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE")
 }
 _MAX_METHOD: Final = 32
+# Up to this size a read that ends like a head is taken for one head. It is a guess: a wrong one is
+# noticed, because the empty line in the middle is no field.
+_MAX_GUESSED: Final = 4096
 # Beside the target a request line holds a method, two spaces and a version.
 _LINE_OVERHEAD: Final = 64
 
 # What browsers say in every request of HTTP/1.1, where it means nothing.
 _NEUTRAL: Final = dict.fromkeys(
-    (b"Connection: keep-alive", b"connection: keep-alive"), (b"connection", b"keep-alive")
+    (b"Connection: keep-alive\r", b"connection: keep-alive\r"), (b"connection", b"keep-alive")
 )
 _remembered: dict[bytes, tuple[bytes, bytes]] = dict(_NEUTRAL)
 _remembered_hosts: dict[bytes, tuple[bytes, bytes]] = {}
@@ -90,14 +100,26 @@ def parse_head(
     Raises:
         RemoteProtocolError: the head is malformed or too long.
     """
-    end = data.find(b"\r\n\r\n", start)
-    if end < 0:
-        return None
+    end = len(data) - 4
+    if start or end > _MAX_GUESSED or not data.endswith(b"\r\n\r\n"):
+        end = data.find(b"\r\n\r\n", start)
+        if end < 0:
+            return None
     try:
         if end + 4 - start > max_head_size:
             raise RemoteProtocolError("the head is too long", 431)
-        event, notes = _parse(data[start:end], stream_id, max_target_size, max_header_count)
+        event, notes = _parse(data[start : end + 1], stream_id, max_target_size, max_header_count)
     except RemoteProtocolError:
+        first = data.find(b"\r\n\r\n", start)
+        if first < end:  # several heads, or a body that ends like a head
+            return parse_head(
+                data[: first + 4],
+                start,
+                stream_id,
+                max_head_size,
+                max_target_size,
+                max_header_count,
+            )
         check_prefix(data, start, end + 4, start, max_head_size, max_target_size)
         raise
     return event, end + 4, notes
@@ -106,23 +128,25 @@ def parse_head(
 def _parse(
     head: bytes, stream_id: int, max_target_size: int, max_header_count: int
 ) -> tuple[RequestReceived, Notes | None]:
-    lines = head.split(b"\r\n")
+    """Parse a head that ends with the CR of its last line; so does each of its lines."""
+    lines = head.split(b"\n")
     # request-line = method SP request-target SP HTTP-version                RFC 9112 §3
     try:
         method_name, target, version_name = lines[0].split(b" ")
     except ValueError:
         raise RemoteProtocolError("the request line is malformed") from None
     method = _METHODS.get(method_name) or _other_method(method_name)
-    version = "1.1" if version_name == b"HTTP/1.1" else _other_version(version_name)
+    version = "1.1" if version_name == b"HTTP/1.1\r" else _other_version(version_name)
     if len(target) > max_target_size:
         raise RemoteProtocolError("the target is too long", 414)
     match = ORIGIN_FORM.fullmatch(target)
+    scheme: str | None = None
+    authority: bytes | None = None
     if match is None or method == "CONNECT":
         raw_path, query, scheme, authority = other_form(method, target)
     else:
         raw_path, query = match.groups(b"")
-        scheme = authority = None
-    if len(lines) - 1 > max_header_count:
+    if len(lines) > max_header_count + 1:
         raise RemoteProtocolError("there are too many fields", 431)
     del lines[0]
 
@@ -134,24 +158,41 @@ def _parse(
     for line in lines:
         field = remembered(line)
         if field is None:
-            field = _remembered_hosts.get(line) or parse_field(line)
-            name = field[0]
-            if name == b"host":
+            field = _remembered_hosts.get(line)
+            if field is not None:
                 hosts += 1
-                _check_host(line, field)
-            elif name in _NOTED:
-                if notes is None:
-                    notes = {}
-                notes.setdefault(name, []).append(field[1])
-            elif name in _REPEATED:
-                _remember(_remembered, line, field, _NEUTRAL)
+            else:
+                field = _parse_line(line)
+                name, value = field
+                if name == b"host":
+                    hosts += 1
+                    _check_host(line, field)
+                elif name in NOTED_NAMES:
+                    if notes is None:
+                        notes = {}
+                    notes.setdefault(name, []).append(value)
+                elif name in REPEATED_NAMES:
+                    _remember(_remembered, line, field, _NEUTRAL)
         append(field)
     if hosts != 1:
         _check_hosts(hosts, version)
+    if notes is not None and len(notes) == 1 and len(notes.get(b"cookie", ())) == 1:
+        notes = None
     event = RequestReceived(stream_id, method, raw_path, query, fields, version)
     if authority is not None:
         _take_authority(event, scheme, authority)
     return event, notes
+
+
+def _parse_line(line: bytes) -> tuple[bytes, bytes]:
+    """Parse a field line that ends with CR; the usual case of `parse_field`."""
+    raw_name, _, value = line.partition(b":")
+    name = _names.get(raw_name)
+    if name is None or FIELD_VALUE_CR.fullmatch(value) is None:
+        if line[-1:] != b"\r":
+            raise RemoteProtocolError("a line ends without CR")
+        return parse_field(line[:-1])
+    return name, value.strip()
 
 
 def _other_method(name: bytes) -> str:
@@ -165,8 +206,8 @@ def _other_method(name: bytes) -> str:
 
 def _other_version(name: bytes) -> str:
     # HTTP-version = HTTP-name "/" DIGIT "." DIGIT                           RFC 9112 §2.3
-    digits = name[5:]
-    if name[:5] != b"HTTP/" or len(digits) != 3 or digits[1:2] != b".":
+    digits = name[5:8]
+    if name[:5] != b"HTTP/" or name[8:] != b"\r" or digits[1:2] != b".":
         raise RemoteProtocolError("the version is malformed")
     major, minor = digits[:1], digits[2:]
     if not (major.isdigit() and minor.isdigit()):
@@ -177,10 +218,9 @@ def _other_version(name: bytes) -> str:
 
 
 def _check_host(line: bytes, field: tuple[bytes, bytes]) -> None:
-    if line not in _remembered_hosts:
-        if not is_host(field[1]):
-            raise RemoteProtocolError("the host field is malformed")
-        _remember(_remembered_hosts, line, field, _forgotten)
+    if not is_host(field[1]):
+        raise RemoteProtocolError("the host field is malformed")
+    _remember(_remembered_hosts, line, field, _forgotten)
 
 
 def _check_hosts(count: int, version: str) -> None:
@@ -294,19 +334,18 @@ def check_prefix(
 
 # --- responses ---
 
-HAS_DATE: Final = 1
-HAS_SERVER: Final = 2
-HAS_UPGRADE: Final = 4
-WANTS_CLOSE: Final = 8
 
+_RENDERED: Final = 16
+_SPECIAL: Final = 32
 _DROPPED: Final = 32
-_LENGTH: Final = 64
-_CONNECTION: Final = 128
+_UPGRADE: Final = 33
+_LENGTH: Final = 34
+_CONNECTION: Final = 35
 
 _KINDS: Final[dict[bytes, int]] = {
     b"date": HAS_DATE,
     b"server": HAS_SERVER,
-    b"upgrade": HAS_UPGRADE,
+    b"upgrade": _UPGRADE,
     b"content-length": _LENGTH,
     b"connection": _CONNECTION,
     # Framing is chosen by the machine; the others are hop-by-hop fields of a hop that is ours
@@ -314,16 +353,18 @@ _KINDS: Final[dict[bytes, int]] = {
     b"transfer-encoding": _DROPPED,
     b"keep-alive": _DROPPED,
     b"proxy-connection": _DROPPED,
+    # Lines of these are remembered.
+    **dict.fromkeys(
+        b"accept-ranges access-control-allow-credentials access-control-allow-headers"
+        b" access-control-allow-methods access-control-allow-origin access-control-max-age allow"
+        b" cache-control content-encoding content-language content-security-policy content-type"
+        b" cross-origin-opener-policy permissions-policy pragma referrer-policy"
+        b" strict-transport-security vary x-content-type-options x-frame-options".split(),
+        _RENDERED,
+    ),
 }
-
-_RENDERED_NAMES: Final = frozenset(
-    b"accept-ranges access-control-allow-credentials access-control-allow-headers"
-    b" access-control-allow-methods access-control-allow-origin access-control-max-age allow"
-    b" cache-control content-encoding content-language content-security-policy content-type"
-    b" cross-origin-opener-policy permissions-policy pragma referrer-policy"
-    b" strict-transport-security vary x-content-type-options x-frame-options".split()
-)
 _rendered: dict[tuple[bytes, bytes], bytes] = {}
+_kinds: dict[bytes, int] = {}  # by names as they are written
 
 
 def serialize_head(status: int, fields: Fields) -> tuple[bytes, int, int]:
@@ -348,25 +389,32 @@ def serialize_head(status: int, fields: Fields) -> tuple[bytes, int, int]:
         except TypeError:  # a list instead of a tuple
             line = None
         if line is None:
-            name, value, line = _render(field)
-            lower = name.lower()
-            kind = _KINDS.get(lower, 0)
-            if kind >= _DROPPED or (kind == HAS_UPGRADE and status not in (101, 426)):
+            name, value = _checked(field)
+            kind = _kinds[name]
+            if kind >= _SPECIAL:
                 if kind == _LENGTH:
                     length = _declared_length(value, length)
-                elif kind == _CONNECTION:
+                    continue
+                if kind == _CONNECTION:
                     flags |= _connection_flags(value)
-                continue
-            flags |= kind
-            if lower in _RENDERED_NAMES and len(line) <= _MAX_REMEMBERED_LINE:
-                if len(_rendered) >= _MAX_REMEMBERED:
-                    _rendered.clear()
-                _rendered[name, value] = line
+                    continue
+                if kind == _DROPPED or status not in (101, 426):
+                    continue
+                kind = HAS_UPGRADE
+            line = b"%b: %b\r\n" % (name, value)
+            if kind == _RENDERED:
+                if len(line) <= _MAX_REMEMBERED_LINE:
+                    if len(_rendered) >= _MAX_REMEMBERED:
+                        _rendered.clear()
+                    _rendered[name, value] = line
+            else:
+                flags |= kind
         lines.append(line)
     return b"".join(lines), flags, length
 
 
-def _render(field: tuple[bytes, bytes]) -> tuple[bytes, bytes, bytes]:
+def _checked(field: tuple[bytes, bytes]) -> tuple[bytes, bytes]:
+    """Return name and value if they are fit for the wire; the name is in ``_kinds`` then."""
     try:
         name, value = field
     except (TypeError, ValueError):
@@ -376,19 +424,23 @@ def _render(field: tuple[bytes, bytes]) -> tuple[bytes, bytes, bytes]:
             f"field names and values must be bytes, not {type(name).__name__}"
             f" and {type(value).__name__}"
         )
-    if TOKEN.fullmatch(name) is None:
-        raise LocalProtocolError(f"field name {name!r} is not a token (RFC 9110 §5.1)")
+    if name not in _kinds:
+        if TOKEN.fullmatch(name) is None:
+            raise LocalProtocolError(f"field name {name!r} is not a token (RFC 9110 §5.1)")
+        if len(_kinds) >= _MAX_REMEMBERED:
+            _kinds.clear()
+        _kinds[name] = _KINDS.get(name.lower(), 0)
     if FORBIDDEN_IN_VALUE.search(value) is not None:
         raise LocalProtocolError(
             f"the value of field {name.decode()!r} holds a control character (RFC 9110 §5.5)"
         )
-    return name, value, b"%b: %b\r\n" % (name, value)
+    return name, value
 
 
 def _declared_length(value: bytes, before: int) -> int:
     if before >= 0:
         raise LocalProtocolError("content-length is given twice")
-    if not value.isdigit() or len(value) > 19:
+    if not value.isdigit() or len(value) > 19 or int(value) > MAX_SIZE:
         raise LocalProtocolError("content-length must be a number of bytes")
     return int(value)
 

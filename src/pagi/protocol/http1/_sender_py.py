@@ -23,13 +23,8 @@ from typing import Final
 from pagi.protocol.connection import DefaultFields
 from pagi.protocol.errors import LocalProtocolError
 from pagi.protocol.events import Fields, RequestReceived
-from pagi.protocol.http1.head import (
-    HAS_DATE,
-    HAS_SERVER,
-    HAS_UPGRADE,
-    WANTS_CLOSE,
-    serialize_head,
-)
+from pagi.protocol.http1._head_py import serialize_head
+from pagi.protocol.http1.flags import HAS_DATE, HAS_SERVER, HAS_UPGRADE, WANTS_CLOSE
 from pagi.protocol.http1.reasons import status_line
 from pagi.protocol.http1.response import missing_defaults, serialize_trailers
 from pagi.protocol.http1.states import (
@@ -164,7 +159,7 @@ class ResponseSender:
             framing += b"connection: keep-alive\r\n"
         if flags & HAS_UPGRADE:
             framing += b"connection: upgrade\r\n"
-        self._queue(b"%b%b%b\r\n" % (status_line(status), lines, framing))
+        self._queue(b"".join((status_line(status), lines, framing, b"\r\n")))
         self._trailers = trailers
         self.write_state = WRITE_BODY
 
@@ -200,7 +195,7 @@ class ResponseSender:
         elif size is not None and length != size:
             raise LocalProtocolError(f"content-length is {length}, the body has {size} bytes")
         self._to_send = length
-        return b"content-length: %d\r\n" % length
+        return _length_line(length)
 
     def _unknown_length(self, request: RequestReceived) -> bytes:
         if request.http_version == "1.0":
@@ -346,6 +341,19 @@ class ResponseSender:
         self._request = None
         if not self._out:
             self.finished = True
+
+
+# Lines of the lengths that came up: making one costs four times as much.
+_length_lines: dict[int, bytes] = {}
+
+
+def _length_line(length: int) -> bytes:
+    line = _length_lines.get(length)
+    if line is None:
+        line = b"content-length: %d\r\n" % length
+        if len(_length_lines) < 4096:
+            _length_lines[length] = line
+    return line
 
 
 def _coalesced(pieces: list[bytes]) -> list[bytes]:

@@ -7,10 +7,6 @@ from typing import TYPE_CHECKING
 from pagi._build import compiled
 
 __all__ = [
-    "HAS_DATE",
-    "HAS_SERVER",
-    "HAS_UPGRADE",
-    "WANTS_CLOSE",
     "Notes",
     "check_prefix",
     "parse_field",
@@ -18,15 +14,7 @@ __all__ = [
     "serialize_head",
 ]
 
-from pagi.protocol.http1._head_py import (
-    HAS_DATE,
-    HAS_SERVER,
-    HAS_UPGRADE,
-    WANTS_CLOSE,
-    Notes,
-    check_prefix,
-    parse_field,
-)
+from pagi.protocol.http1._head_py import Notes, check_prefix, parse_field
 
 if TYPE_CHECKING or not compiled("pagi.protocol.http1._head_c"):
     from pagi.protocol.http1._head_py import parse_head, serialize_head

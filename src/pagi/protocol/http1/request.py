@@ -12,11 +12,10 @@ from pagi.protocol.errors import RemoteProtocolError
 from pagi.protocol.events import RequestReceived
 from pagi.protocol.grammar import TOKEN, list_members
 from pagi.protocol.http1.head import Notes
+from pagi.protocol.http1.limits import MAX_SIZE
+from pagi.protocol.http1.states import CHUNKED
 
-__all__ = ["CHUNKED", "body_length", "keeps_alive", "read_notes"]
-
-#: Body length that is not known before its end (RFC 9112 §6.3 rule 4).
-CHUNKED: Final = -1
+__all__ = ["body_length", "keeps_alive", "read_notes"]
 
 _MAX_LENGTH_DIGITS: Final = 19
 
@@ -28,7 +27,7 @@ def read_notes(event: RequestReceived, notes: Notes, max_body_size: int | None) 
         RemoteProtocolError: the fields contradict themselves, each other or the limits.
     """
     length = body_length(event, notes)
-    if max_body_size is not None and length > max_body_size:
+    if length > (MAX_SIZE if max_body_size is None else max_body_size):
         raise RemoteProtocolError("the body is too large", 413, "body_too_large")
     if b"expect" in notes and event.http_version != "1.0":
         # RFC 9110 §10.1.1: an expectation of a 1.0 client is ignored

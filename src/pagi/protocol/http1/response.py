@@ -5,14 +5,10 @@ from __future__ import annotations
 from pagi.protocol.connection import DefaultFields
 from pagi.protocol.errors import LocalProtocolError
 from pagi.protocol.events import Fields
-from pagi.protocol.http1.chunked import FORBIDDEN_TRAILERS
-from pagi.protocol.http1.head import (
-    HAS_DATE,
-    HAS_SERVER,
-    HAS_UPGRADE,
-    serialize_head,
-)
+from pagi.protocol.http1.flags import HAS_DATE, HAS_SERVER, HAS_UPGRADE
+from pagi.protocol.http1.head import serialize_head
 from pagi.protocol.http1.reasons import REASONS, status_line
+from pagi.protocol.http1.trailers import may_be_trailer
 
 __all__ = [
     "connect_head",
@@ -73,7 +69,6 @@ def serialize_trailers(fields: Fields) -> bytes:
     """
     lines, _, _ = serialize_head(0, fields)
     for name, _ in fields:
-        lower = name.lower()
-        if lower in FORBIDDEN_TRAILERS or lower.startswith(b"content-"):
+        if not may_be_trailer(name.lower()):
             raise LocalProtocolError(f"field {name.decode()!r} must not be a trailer")
     return lines

@@ -14,3 +14,6 @@ cdef enum:
     WRITE_DONE = 4
     WRITE_TUNNEL = 5
     WRITE_CLOSED = 6
+
+cdef enum:
+    CHUNKED = -1

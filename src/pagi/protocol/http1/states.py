@@ -10,6 +10,7 @@ import enum
 from typing import Final
 
 __all__ = [
+    "CHUNKED",
     "READ_BODY",
     "READ_CLOSED",
     "READ_DONE",
@@ -62,3 +63,6 @@ WRITE_TRAILERS: Final = 3
 WRITE_DONE: Final = 4
 WRITE_TUNNEL: Final = 5
 WRITE_CLOSED: Final = 6
+
+#: Body length of a request that is not known before its end (RFC 9112 §6.3 rule 4).
+CHUNKED: Final = -1
