@@ -1,10 +1,13 @@
 # cython: language_level=3
+from pagi.server.connection._context_c cimport Clock, ConnectionContext
+
+
 cdef class ConnectionDriver:
     cdef object __weakref__
     cdef object _client
     cdef object _client_text
-    cdef object _clock
-    cdef object _context
+    cdef Clock _clock
+    cdef ConnectionContext _context
     cdef bint _draining_all
     cdef bint _flush_scheduled
     cdef double _linger_until
@@ -26,5 +29,7 @@ cdef class ConnectionDriver:
     cpdef _closed(self, reason, detail)
     cpdef _crossed(self, bint high)
     cpdef _check_reading(self, double now)
-    cpdef _flush_now(self)
-    cpdef _wake_waiters(self)
+    cdef _flush_now(self)
+    cdef list _take_output(self)
+    cdef bint _is_finished(self)
+    cdef _wake_waiters(self)

@@ -147,15 +147,21 @@ class ConnectionDriver:
     def _flush_now(self) -> None:
         if self._lost:
             return
-        machine = self._machine
-        pieces = machine.data_to_send()
+        pieces = self._take_output()
         if pieces:
             if len(pieces) == 1:
                 self._transport.write(pieces[0])
             else:
                 self._transport.writelines(pieces)
-        if machine.finished and not self._linger_until:
+        if self._is_finished() and not self._linger_until:
             self._finish()
+
+    def _take_output(self) -> list[bytes]:
+        output: list[bytes] = self._machine.data_to_send()
+        return output
+
+    def _is_finished(self) -> bool:
+        return bool(self._machine.finished)
 
     def _finish(self) -> None:
         """Close after the last bytes, gently if the peer may be sending still.

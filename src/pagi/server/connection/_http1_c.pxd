@@ -1,10 +1,18 @@
 # cython: language_level=3
+cimport cython
+
+from pagi.protocol._events_c cimport BodyReceived, RequestReceived
+from pagi.protocol.http1._connection_c cimport HTTP1Connection
+from pagi.server.connection._context_c cimport ConnectionContext
 from pagi.server.connection._driver_c cimport ConnectionDriver
+from pagi.server.exchange._base_c cimport Exchange
+from pagi.server.exchange._http_c cimport HTTPExchange
 
 
 cdef class HTTP1Driver(ConnectionDriver):
-    cdef object _exchange
-    cdef object _request
+    cdef Exchange _exchange
+    cdef HTTP1Connection _http1
+    cdef RequestReceived _request
     cdef double _head_since
     cdef double _idle_since
     cdef Py_ssize_t _inbound
@@ -13,11 +21,16 @@ cdef class HTTP1Driver(ConnectionDriver):
     cdef Py_ssize_t _stream_id
 
     cpdef data_received(self, data)
+    @cython.locals(machine=HTTP1Connection)
     cdef _walk(self, list events)
     cdef _handle(self, event)
-    cdef _begin(self, event)
+    @cython.locals(context=ConnectionContext)
+    cdef _begin(self, RequestReceived event)
+    @cython.locals(exchange=Exchange, request=RequestReceived, context=ConnectionContext)
     cdef _start(self)
-    cpdef write_head(self, status, fields, size, bint trailers)
-    cpdef write_body(self, data, bint end)
+    @cython.locals(machine=HTTP1Connection)
+    cpdef write_response(self, int status, fields, bytes data)
+    cpdef write_head(self, int status, fields, size, bint trailers)
+    cpdef write_body(self, bytes data, bint end)
     cpdef flush(self)
     cpdef response_complete(self)

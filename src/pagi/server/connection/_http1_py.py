@@ -56,6 +56,7 @@ class HTTP1Driver(ConnectionDriver):
     __slots__ = (
         "_exchange",
         "_head_since",
+        "_http1",
         "_idle_since",
         "_inbound",
         "_request",
@@ -66,7 +67,8 @@ class HTTP1Driver(ConnectionDriver):
 
     def __init__(self, context: ConnectionContext) -> None:
         ConnectionDriver.__init__(self, context)
-        self._machine = HTTP1Connection(context.http1, context.defaults)
+        self._http1 = HTTP1Connection(context.http1, context.defaults)
+        self._machine = self._http1
         self._exchange: Any = None
         self._request: Any = None
         self._stream_id = 0
@@ -98,7 +100,7 @@ class HTTP1Driver(ConnectionDriver):
         self._read_at = now
         if self._linger_until:
             return  # reading only so that the peer can read our last words
-        self._walk(self._machine.receive_data(data, now))
+        self._walk(self._http1.receive_data(data, now))
 
     def eof_received(self) -> bool:
         """Take the end of the peer's bytes.
@@ -109,13 +111,13 @@ class HTTP1Driver(ConnectionDriver):
         """
         if self._linger_until:
             return False
-        self._walk(self._machine.receive_eof(self._clock.now))
+        self._walk(self._http1.receive_eof(self._clock.now))
         return False
 
     # ------------------------------------------------------------- walking events
 
     def _walk(self, events: Any) -> None:
-        machine = self._machine
+        machine = self._http1
         self._walking = True
         try:
             while True:
@@ -165,12 +167,12 @@ class HTTP1Driver(ConnectionDriver):
         self._served = True
         if event.authority is not None:
             # A tunnel to elsewhere is a proxy's business (RFC 9110 §9.3.6).
-            for refusal in self._machine.refuse(501, "CONNECT is not served", "protocol_error"):
+            for refusal in self._http1.refuse(501, "CONNECT is not served", "protocol_error"):
                 self._failed(refusal)
             return
         context = self._context
         if self._stopping_since:
-            self._machine.close()
+            self._http1.close()
         self._exchange = HTTPExchange(context.service, self, self._client_text)
         # Started after the walk: the body that came with the head is then there to be received.
         self._request = event
@@ -199,15 +201,15 @@ class HTTP1Driver(ConnectionDriver):
 
     def _go_on(self) -> None:
         """Take up pipelined requests after a response that was completed between walks."""
-        if not self._lost and self._exchange is None and self._machine.pending:
-            self._walk(self._machine.receive_data(b"", self._read_at))
+        if not self._lost and self._exchange is None and self._http1.pending:
+            self._walk(self._http1.receive_data(b"", self._read_at))
 
     def _refuse_at_capacity(self) -> None:
         context = self._context
         context.rejected += 1
         detail = f"{context.max_connections} connections are open"
         fields = [(b"retry-after", b"5")]
-        for event in self._machine.refuse(503, detail, "server_error", fields):
+        for event in self._http1.refuse(503, detail, "server_error", fields):
             self._failed(event)
         self._flush_now()
 
@@ -215,7 +217,7 @@ class HTTP1Driver(ConnectionDriver):
 
     def _update_reading(self) -> None:
         """Read on, or stop: the application or the pipeline has enough for now."""
-        wanted = not self._machine.reading_paused and (
+        wanted = not self._http1.reading_paused and (
             self._exchange is None
             or self._inbound < self._context.flow.read_high_watermark
             or self._exchange.wants_body
@@ -230,14 +232,14 @@ class HTTP1Driver(ConnectionDriver):
 
     def want_body(self) -> None:
         """The application began to read: let the peer send its body."""
-        if self._machine.continue_expected:
-            self._machine.send_informational(self._stream_id, 100, _NO_FIELDS)
+        if self._http1.continue_expected:
+            self._http1.send_informational(self._stream_id, 100, _NO_FIELDS)
             self._flush_now()
 
     def consumed(self, size: int) -> None:
         """The application took ``size`` body bytes: reading may go on."""
         self._inbound -= size
-        self._machine.consumed(self._stream_id, size)
+        self._http1.consumed(self._stream_id, size)
         if not self._reading:
             self._update_reading()
 
@@ -245,32 +247,44 @@ class HTTP1Driver(ConnectionDriver):
 
     def write_informational(self, status: int, fields: Fields) -> None:
         """Send a 1xx response."""
-        self._machine.send_informational(self._stream_id, status, fields)
+        self._http1.send_informational(self._stream_id, status, fields)
 
     def write_head(self, status: int, fields: Fields, size: int | None, trailers: bool) -> None:
         """Send the head; ``size`` is the body length if the whole body is at hand."""
-        self._machine.send_head(self._stream_id, status, fields, size=size, trailers=trailers)
+        self._http1.send_head(self._stream_id, status, fields, size, trailers)
+
+    def write_response(self, status: int, fields: Fields, data: bytes) -> None:
+        """Send a whole response: head, body and end. If it raises nothing was sent."""
+        machine = self._http1
+        machine.send_head(self._stream_id, status, fields, len(data))
+        machine.send_body(self._stream_id, data, True)
 
     def write_body(self, data: bytes, end: bool) -> None:
         """Send body bytes; ``end`` completes the body."""
-        self._machine.send_body(self._stream_id, data, end=end)
+        self._http1.send_body(self._stream_id, data, end)
 
     def write_trailers(self, fields: Fields) -> None:
         """Send trailer fields and complete the response."""
-        self._machine.send_trailers(self._stream_id, fields)
+        self._http1.send_trailers(self._stream_id, fields)
 
     def flush(self) -> None:
         """End of one ``send``: give the output to the transport now, or once in this turn."""
-        if self._machine.buffered(self._stream_id) >= FLUSH_SIZE:
+        if self._http1.buffered(self._stream_id) >= FLUSH_SIZE:
             self._flush_now()
         elif not self._walking and not self._flush_scheduled:
             self._flush_scheduled = True
             self._context.service.loop.call_soon(self._flush_scheduled_output)
 
+    def _take_output(self) -> list[bytes]:
+        return self._http1.data_to_send()
+
+    def _is_finished(self) -> bool:
+        return self._http1.finished
+
     def reset(self, reason: str) -> None:
         """Give the response up: what was written is sent, the rest is visibly missing."""
         self._exchange = None
-        self._machine.reset(self._stream_id, reason)
+        self._http1.reset(self._stream_id, reason)
         if not self._walking:
             self._flush_now()
 
@@ -281,7 +295,7 @@ class HTTP1Driver(ConnectionDriver):
             return
         self._flush_now()
         self._idle_since = self._read_at = self._clock.now
-        if self._machine.pending:
+        if self._http1.pending:
             self._context.service.loop.call_soon(self._go_on)
         if not self._reading:
             self._update_reading()
@@ -290,7 +304,7 @@ class HTTP1Driver(ConnectionDriver):
         """Bytes accepted and not yet given to the operating system."""
         if self._lost:
             return 0
-        amount: int = self._machine.buffered(self._stream_id)
+        amount: int = self._http1.buffered(self._stream_id)
         return amount + int(self._transport.get_write_buffer_size())
 
     async def write_file(self, descriptor: int, offset: int, count: int) -> int:
@@ -302,7 +316,7 @@ class HTTP1Driver(ConnectionDriver):
         """
         self._flush_now()
         loop = self._context.service.loop
-        machine = self._machine
+        machine = self._http1
         out = self._raw_socket() if machine.body_is_raw else -1
         sent = 0
         while sent < count and not self._lost:
@@ -334,7 +348,7 @@ class HTTP1Driver(ConnectionDriver):
 
     def _check_reading(self, now: float) -> None:
         timeouts = self._context.timeouts
-        machine = self._machine
+        machine = self._http1
         if self._exchange is not None or machine.reading_body:
             timeout = timeouts.body_timeout
             if (
@@ -358,13 +372,13 @@ class HTTP1Driver(ConnectionDriver):
                 self._time_out("the peer did not finish its request in time")
 
     def _time_out(self, detail: str) -> None:
-        for event in self._machine.refuse(408, detail, "client_timeout"):
+        for event in self._http1.refuse(408, detail, "client_timeout"):
             self._failed(event)
         self._flush_now()
 
     def _close(self, reason: str) -> None:
         self._reason = reason
-        self._machine.close()
+        self._http1.close()
         self._flush_now()
         if not self._lost and not self._linger_until:
             self._transport.close()
@@ -377,8 +391,8 @@ class HTTP1Driver(ConnectionDriver):
         """
         self._stopping_since = self._clock.now
         if self._exchange is not None:
-            self._machine.close()
-        elif self._served and self._machine.idle and not self._bytes_waiting():
+            self._http1.close()
+        elif self._served and self._http1.idle and not self._bytes_waiting():
             self._close("server_shutdown")
 
     def _bytes_waiting(self) -> bool:

@@ -1,96 +1,14 @@
-"""`ConnectionContext`: what all connections of one listener share."""
+"""`ConnectionContext`: facade over the compiled and the Python twin."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING
 
-from pagi.protocol.connection import DefaultFields
-from pagi.protocol.http1.limits import HTTP1Limits
-from pagi.server.config.settings import Flow, Timeouts
-from pagi.server.exchange.service import Service
+from pagi._build import compiled
+
+if TYPE_CHECKING or not compiled("pagi.server.connection._context_c"):
+    from pagi.server.connection._context_py import Clock, ConnectionContext
+else:
+    from pagi.server.connection._context_c import Clock, ConnectionContext
 
 __all__ = ["Clock", "ConnectionContext"]
-
-
-class Clock:
-    """Coarse time for deadlines: the worker moves it once a second.
-
-    Deadlines are stored and compared, never scheduled, so that a request costs no timer. They are
-    therefore exact to a second.
-
-    Attributes:
-        now: monotonic time in seconds.
-    """
-
-    __slots__ = ("now",)
-
-    def __init__(self, now: float) -> None:
-        self.now = now
-
-
-class ConnectionContext:
-    """Everything a driver needs that outlives its connection.
-
-    Attributes:
-        service: the application's side.
-        clock: coarse time.
-        defaults: fields added to every response.
-        http1: limits of the HTTP/1 machine.
-        timeouts: deadlines, in seconds.
-        flow: water marks.
-        connections: the open connections of the worker; drivers add and remove themselves.
-        max_connections: beyond this many a new connection is answered with 503.
-        scheme: of the listener.
-        log_rejected: called with ``(client, status, detail)`` for a request that never reached
-            the application, or ``None``.
-        closed: called when a connection is gone from ``connections``.
-        logger: for the peer's faults (debug) and ours.
-    """
-
-    __slots__ = (
-        "clock",
-        "closed",
-        "connections",
-        "defaults",
-        "flow",
-        "http1",
-        "log_rejected",
-        "logger",
-        "max_connections",
-        "rejected",
-        "scheme",
-        "service",
-        "timeouts",
-    )
-
-    def __init__(
-        self,
-        service: Service,
-        clock: Clock,
-        defaults: DefaultFields,
-        connections: set[Any],
-        *,
-        http1: HTTP1Limits | None = None,
-        timeouts: Timeouts | None = None,
-        flow: Flow | None = None,
-        max_connections: int = 1000,
-        scheme: str = "http",
-        log_rejected: Callable[[str, int, str], None] | None = None,
-        closed: Callable[[], None] | None = None,
-        logger: logging.Logger | None = None,
-    ) -> None:
-        self.service = service
-        self.clock = clock
-        self.defaults = defaults
-        self.connections = connections
-        self.http1 = http1 or HTTP1Limits()
-        self.timeouts = timeouts or Timeouts()
-        self.flow = flow or Flow()
-        self.max_connections = max_connections
-        self.scheme = scheme
-        self.log_rejected = log_rejected
-        self.closed = closed
-        self.logger = logger or logging.getLogger("pagi.connection")
-        self.rejected = 0

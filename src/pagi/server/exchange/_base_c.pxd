@@ -1,9 +1,10 @@
 # cython: language_level=3
 from pagi.server.exchange._handles_c cimport ConnectionState, TransportState
+from pagi.server.exchange._service_c cimport Service
 
 
 cdef class Exchange:
-    cdef object _service
+    cdef Service _service
     cdef object _stream
     cdef public object client
     cdef public Py_ssize_t sent
@@ -21,13 +22,15 @@ cdef class Exchange:
     cdef object _waiter
     cdef double _started_at
 
+    cpdef start(self, request, scheme, client, server, extensions)
     cpdef feed(self, data)
     cpdef feed_end(self, trailers)
-    cpdef disconnected(self, reason, detail=*, status=*)
+    cpdef disconnected(self, reason, detail=*, int status=*)
     cpdef above_high_water(self)
     cpdef drained(self)
     cpdef app_finished(self, error)
     cdef dict _take_body(self)
+    cdef dict _take_disconnect(self)
     cdef _wake(self)
     cdef _log(self, reason)
     cpdef _send_server_error(self)

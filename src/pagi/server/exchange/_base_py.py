@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable
 
     from pagi.interface.callables import Message
-    from pagi.protocol.events import Fields
+    from pagi.protocol.events import Fields, RequestReceived
     from pagi.server.exchange.service import Service
     from pagi.server.exchange.stream import Stream
 
@@ -86,6 +86,19 @@ class Exchange:
         self._started_at = 0.0
 
     # ------------------------------------------------------------- what the driver calls
+
+    def start(
+        self, request: RequestReceived, scheme: str, client: Any, server: Any, extensions: Any
+    ) -> None:
+        """Build the scope and call the application; subclasses know how.
+
+        Args:
+            request: the head.
+            scheme: of the connection; a scheme in the target takes its place.
+            client: ``(host, port)`` of the peer, or ``None``.
+            server: ``(host, port)`` or ``(path, None)`` of the listener.
+            extensions: what the connection adds to the extensions, or ``None``.
+        """
 
     def feed(self, data: bytes) -> None:
         """Take request body bytes."""

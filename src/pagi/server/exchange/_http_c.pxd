@@ -1,15 +1,22 @@
 # cython: language_level=3
+cimport cython
+
+from pagi.protocol._events_c cimport RequestReceived
 from pagi.server.exchange._base_c cimport Exchange
+from pagi.server.exchange._service_c cimport Service
 
 
 cdef class HTTPExchange(Exchange):
-    cdef object _fields
+    cdef list _fields
     cdef bint _trailers
     cdef bint _head_only
 
+    @cython.locals(scope=dict, head=RequestReceived, service=Service, advertised=dict)
     cpdef start(self, request, scheme, client, server, extensions)
-    cdef _send_start(self, message)
-    cdef _send_body(self, message)
-    cdef _write_body(self, data, bint end)
+    cdef _send_start(self, dict message)
+    cdef _send_body(self, dict message)
+    cdef _write_whole(self, bytes data)
+    cdef _write_body(self, bytes data, bint end)
     cdef _write_head(self, size)
+    @cython.locals(service=Service)
     cdef _complete(self)

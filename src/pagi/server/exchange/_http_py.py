@@ -59,36 +59,30 @@ class HTTPExchange(Exchange):
     def start(
         self, request: RequestReceived, scheme: str, client: Any, server: Any, extensions: Any
     ) -> None:
-        """Build the scope and call the application.
-
-        Args:
-            request: the head.
-            scheme: of the connection; a scheme in the target takes its place.
-            client: ``(host, port)`` of the peer, or ``None``.
-            server: ``(host, port)`` or ``(path, None)`` of the listener.
-            extensions: what the connection adds to the extensions, or ``None``.
-        """
+        """Build the scope and call the application."""
         service = self._service
         scope: dict[str, Any] = service.scope_template.copy()
-        if request.http_version != "1.1":
-            scope["http_version"] = request.http_version
-        method = request.method
+        head = request
+        if head.http_version != "1.1":
+            scope["http_version"] = head.http_version
+        method = head.method
         if method != "GET":
             scope["method"] = method
             self._head_only = method == "HEAD"
-        scope["scheme"] = request.scheme or scheme
-        path = decode_path(request.raw_path)
-        raw_path = request.raw_path
+        scope["scheme"] = head.scheme or scheme
+        raw_path = head.raw_path
+        path = decode_path(raw_path)
         if service.root_path:
             path = service.root_path + path
             raw_path = service.root_path.encode() + raw_path
         scope["path"] = path
         scope["raw_path"] = raw_path
-        scope["query_string"] = request.query_string
-        scope["headers"] = request.fields
+        scope["query_string"] = head.query_string
+        scope["headers"] = head.fields
         scope["client"] = client
         scope["server"] = server
-        advertised = scope["extensions"].copy()
+        advertised: dict[str, Any] = scope["extensions"]
+        advertised = advertised.copy()
         if extensions is not None:
             advertised.update(extensions)
         scope["extensions"] = advertised
@@ -96,7 +90,7 @@ class HTTPExchange(Exchange):
         scope["pagi.transport"] = self._transport
         if service.state is not None:
             scope["state"] = service.state.copy()
-        if request.end:
+        if head.end:
             self._request_complete = True
         if service.log_access is not None:
             self._scope = scope
@@ -114,6 +108,8 @@ class HTTPExchange(Exchange):
             raise MessageError(f"a message must be a dict with a 'type'; got {message!r}") from None
         if service.check is not None:
             service.check(kind, message)
+        if type(message) is not dict:
+            message = dict(message)
         if kind == "http.response.start":
             self._send_start(message)
             return DONE
@@ -135,14 +131,14 @@ class HTTPExchange(Exchange):
         if self._phase != IDLE:
             raise self._unexpected("http.response.start")
         status = message.get("status")
-        if type(status) is not int or not 200 <= status <= 999:
+        if not isinstance(status, int) or not 200 <= status <= 999:
             raise MessageError(
                 f"http.response.start needs 'status', an int from 200 to 999; got {status!r}"
             )
         fields = message.get("headers", ())
         self._fields = fields if type(fields) is list else list(fields)
         self._trailers = bool(message.get("trailers", False))
-        self._status = status
+        self._status = int(status)
         self._phase = STARTED
         self.connection.response_started = True
 
@@ -150,7 +146,11 @@ class HTTPExchange(Exchange):
         data = message.get("body", b"")
         if type(data) is not bytes:
             data = self._as_bytes(data)
-        self._write_body(data, not message.get("more_body", False))
+        end = not message.get("more_body", False)
+        if end and self._phase == STARTED and not self._trailers:
+            self._write_whole(data)
+        else:
+            self._write_body(data, end)
 
     def _as_bytes(self, data: Any) -> bytes:
         if isinstance(data, (bytes, bytearray, memoryview)):
@@ -159,6 +159,23 @@ class HTTPExchange(Exchange):
             f"http.response.body needs 'body' as bytes; got {type(data).__name__}"
             + (" (encode the text first)" if isinstance(data, str) else "")
         )
+
+    def _write_whole(self, data: bytes) -> None:
+        """Write the head that was held back and the whole body: the most common response."""
+        try:
+            self._stream.write_response(self._status, self._fields, data)
+        except LocalProtocolError as exc:
+            raise self._head_refused(exc) from None
+        self._fields = None
+        if not self._head_only:
+            self.sent = len(data)
+        self._complete()
+
+    def _head_refused(self, exc: LocalProtocolError) -> MessageError:
+        """Go back to before the start: nothing of it was written."""
+        self._phase = IDLE
+        self.connection.response_started = False
+        return MessageError(str(exc))
 
     def _write_body(self, data: bytes, end: bool) -> None:
         phase = self._phase
@@ -186,9 +203,7 @@ class HTTPExchange(Exchange):
         try:
             self._stream.write_head(self._status, self._fields, size, self._trailers)
         except LocalProtocolError as exc:
-            self._phase = IDLE
-            self.connection.response_started = False
-            raise MessageError(str(exc)) from None
+            raise self._head_refused(exc) from None
         self._fields = None
         self._phase = BODY
 

@@ -5,6 +5,8 @@ cimport cython
 cdef class Seat:
     cdef public bint _asyncio_future_blocking
     cdef public object _loop
+    cdef public bint cancelled
+    cdef public Py_ssize_t weak_references
     cdef public object context
     cdef public object exchange
     cdef public object name

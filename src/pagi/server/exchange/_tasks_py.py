@@ -31,12 +31,13 @@ from __future__ import annotations
 import asyncio
 import sys
 from asyncio import Task
-from asyncio.tasks import _enter_task, _leave_task  # type: ignore[attr-defined]  # public in C
 from collections.abc import Callable, Generator
 from contextvars import Context
 from types import coroutine
 from typing import Any
 from weakref import getweakrefcount
+
+from pagi.server.exchange.stepping import first_step
 
 __all__ = ["AppRunner", "Seat"]
 
@@ -45,22 +46,6 @@ _EAGER = sys.version_info >= (3, 12)
 _COUNTS = sys.implementation.name == "cpython" and bool(
     getattr(sys, "_is_gil_enabled", lambda: True)()
 )
-
-
-async def _as_coroutine(awaitable: Any) -> Any:
-    """Give an awaitable that is no coroutine (a future, say) the methods of one."""
-    return await awaitable
-
-
-def _begin(app: Any, exchange: Any, scope: Any) -> tuple[Any, Any]:
-    """Call the application and run it to its first wait: the coroutine and what it waits for.
-
-    Raises `StopIteration` if it ended. Runs inside the request's context.
-    """
-    running = app(scope, exchange.receive, exchange.send)
-    if not hasattr(running, "send"):
-        running = _as_coroutine(running)
-    return running, running.send(None)
 
 
 @coroutine
@@ -90,6 +75,7 @@ class Seat:
     __slots__ = (
         "_asyncio_future_blocking",
         "_loop",
+        "cancelled",
         "context",
         "exchange",
         "name",
@@ -99,6 +85,7 @@ class Seat:
         "task",
         "waiting_for",
         "wake",
+        "weak_references",
     )
 
     def __init__(self, runner: AppRunner) -> None:
@@ -106,6 +93,8 @@ class Seat:
         self._loop = runner.loop
         self.runner = runner
         self.parked = False
+        self.cancelled = False
+        self.weak_references = 0
         self.wake: Any = None
         self.task: Any = None
         self.name = ""
@@ -137,6 +126,7 @@ class Seat:
 
         If the seat is parked that step must be made for it: somebody ends every task of the loop.
         """
+        self.cancelled = True
         if self.parked:
             self.runner.forget(self)
             self._loop.call_soon(self.wake, self)
@@ -178,23 +168,18 @@ class AppRunner:
             return
         task = seat.task
         references = sys.getrefcount(task) if _COUNTS else 0
-        try:
-            _enter_task(self.loop, task)
-        except RuntimeError:  # called from inside another task
-            self.park(seat)
-            self._start_task(app, exchange, scope, context)
-            return
         error: BaseException | None = None
         begun = None
         try:
-            begun = context.run(_begin, app, exchange, scope)
-        except StopIteration:
-            pass
+            begun = first_step(self.loop, task, context, app, exchange, scope)
         except BaseException as exc:
             error = exc
-        _leave_task(self.loop, task)
         if begun is not None:
-            self._wake_for(seat, exchange, context, begun)
+            if begun:
+                self._wake_for(seat, exchange, context, begun)
+            else:  # called from inside another task
+                self.park(seat)
+                self._start_task(app, exchange, scope, context)
             return
         if _COUNTS and sys.getrefcount(task) == references and self._unchanged(seat, task):
             self.park(seat)
@@ -237,9 +222,8 @@ class AppRunner:
     def _unchanged(self, seat: Seat, task: Any) -> bool:
         """Tell whether the task is as it was, but for its reference count."""
         return (
-            getweakrefcount(task) == 1  # asyncio's own, for all_tasks()
-            and not task.cancelling()
-            and not task._must_cancel
+            not seat.cancelled
+            and getweakrefcount(task) == seat.weak_references
             and task.get_name() is seat.name
         )
 
@@ -269,6 +253,7 @@ class AppRunner:
             task = Task(self._sit(seat), loop=self.loop)
         seat.task = task
         seat.name = task.get_name()
+        seat.weak_references = getweakrefcount(task)
 
     async def _sit(self, seat: Seat) -> None:
         error: BaseException | None = None

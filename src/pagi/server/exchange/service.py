@@ -1,138 +1,14 @@
-"""`Service`: what all exchanges of one worker share."""
+"""`Service`: facade over the compiled and the Python twin."""
 
 from __future__ import annotations
 
-import logging
-from asyncio import AbstractEventLoop, Future
-from collections.abc import Callable
-from contextvars import Context
-from typing import Any
+from typing import TYPE_CHECKING
 
-from pagi.interface.callables import App
-from pagi.interface.tokens import (
-    ASGI_SPEC_VERSION,
-    ASGI_VERSION,
-    PAGI_SPEC_VERSION,
-    PAGI_VERSION,
-)
-from pagi.server.config.settings import Flow
-from pagi.server.exchange.tasks import AppRunner
+from pagi._build import compiled
+
+if TYPE_CHECKING or not compiled("pagi.server.exchange._service_c"):
+    from pagi.server.exchange._service_py import Service
+else:
+    from pagi.server.exchange._service_c import Service
 
 __all__ = ["Service"]
-
-#: Extensions that every http scope advertises, on every version of HTTP.
-HTTP_EXTENSIONS = (
-    "fullflush",
-    "http.response.early_hint",
-    "http.response.pathsend",
-    "http.response.trailers",
-    "http.response.zerocopysend",
-)
-
-
-class Service:
-    """The application and what serving it takes; one per worker.
-
-    Attributes:
-        app: the application.
-        loop: the worker's loop.
-        flow: water marks and other bounds of the flow of bodies.
-        state: the lifespan's state, or ``None`` if the application has no lifespan; every scope
-            gets a shallow copy.
-        root_path: what the application is mounted at; begins every ``path``.
-        runner: runs the application's coroutines.
-        log_access: called with ``(client, scope, status, sent, seconds, reason)`` at the end of
-            each exchange, or ``None``.
-        time: the clock behind the seconds above; only read when there is an access log.
-        check: called with each message of the application to check its fields, or ``None``.
-        draining: a stop or restart has begun.
-        logger: for failures of the application and of its callbacks.
-    """
-
-    __slots__ = (
-        "_drain_futures",
-        "app",
-        "check",
-        "draining",
-        "flow",
-        "log_access",
-        "logger",
-        "loop",
-        "root_path",
-        "runner",
-        "scope_template",
-        "state",
-        "time",
-    )
-
-    def __init__(
-        self,
-        app: App,
-        loop: AbstractEventLoop,
-        *,
-        flow: Flow | None = None,
-        state: dict[str, Any] | None = None,
-        context: Context | None = None,
-        root_path: str = "",
-        log_access: Callable[..., None] | None = None,
-        time: Callable[[], float] | None = None,
-        check: Callable[[str, Any], None] | None = None,
-        logger: logging.Logger | None = None,
-    ) -> None:
-        self.app = app
-        self.loop = loop
-        self.flow = flow or Flow()
-        self.state = state
-        self.root_path = root_path
-        self.runner = AppRunner(loop, context or Context())
-        self.log_access = log_access
-        self.time = time or loop.time
-        self.check = check
-        self.draining = False
-        self.logger = logger or logging.getLogger("pagi.error")
-        self._drain_futures: list[Future[None]] = []
-        self.scope_template = self._template()
-
-    def _template(self) -> dict[str, Any]:
-        """Make the scope that each http scope begins as; keys that vary are placeholders."""
-        template: dict[str, Any] = {
-            "type": "http",
-            "asgi": {"version": ASGI_VERSION, "spec_version": ASGI_SPEC_VERSION},
-            "pagi": {"version": PAGI_VERSION, "spec_version": PAGI_SPEC_VERSION},
-            "http_version": "1.1",
-            "method": "GET",
-            "scheme": "http",
-            "path": "",
-            "raw_path": b"",
-            "query_string": b"",
-            "root_path": self.root_path,
-            "headers": [],
-            "client": None,
-            "server": None,
-            "extensions": {name: {} for name in HTTP_EXTENSIONS},
-            "pagi.connection": None,
-            "pagi.transport": None,
-        }
-        if self.state is not None:
-            template["state"] = None
-        return template
-
-    def begin_draining(self) -> None:
-        """Make the beginning of a stop or restart visible on every open scope."""
-        self.draining = True
-        futures, self._drain_futures = self._drain_futures, []
-        for future in futures:
-            if not future.done():
-                future.set_result(None)
-
-    def watch_draining(self, future: Future[None]) -> None:
-        """Resolve ``future`` when draining begins, or now if it has begun."""
-        if self.draining:
-            future.set_result(None)
-            return
-        self._drain_futures.append(future)
-        future.add_done_callback(self._forget_drain_future)
-
-    def _forget_drain_future(self, future: Future[None]) -> None:
-        if future in self._drain_futures:
-            self._drain_futures.remove(future)

@@ -60,6 +60,9 @@ class Stream(Protocol):
     def write_head(self, status: int, fields: Fields, size: int | None, trailers: bool) -> None:
         """Send the head; ``size`` is the body length if the whole body is at hand."""
 
+    def write_response(self, status: int, fields: Fields, data: bytes) -> None:
+        """Send a whole response: head, body and end. If it raises nothing was sent."""
+
     def write_body(self, data: bytes, end: bool) -> None:
         """Send body bytes; ``end`` completes the body."""
 

@@ -1,0 +1,45 @@
+"""The first step of an application's coroutine, in a context and as a task: Python twin."""
+
+from __future__ import annotations
+
+from asyncio.tasks import _enter_task, _leave_task  # type: ignore[attr-defined]  # public in C
+from contextvars import Context
+from typing import Any
+
+__all__ = ["first_step"]
+
+
+async def _as_coroutine(awaitable: Any) -> Any:
+    """Give an awaitable that is no coroutine (a future, say) the methods of one."""
+    return await awaitable
+
+
+def _begin(app: Any, exchange: Any, scope: Any) -> tuple[Any, Any]:
+    running = app(scope, exchange.receive, exchange.send)
+    if not hasattr(running, "send"):
+        running = _as_coroutine(running)
+    return running, running.send(None)
+
+
+def first_step(
+    loop: Any, task: Any, context: Context, app: Any, exchange: Any, scope: Any
+) -> tuple[Any, ...] | None:
+    """Call the application and run it to its first wait, inside ``context``, as ``task``.
+
+    Returns:
+        the coroutine and what it waits for; ``None`` if it ended; ``()`` if another task is
+        current, so that nothing was called.
+
+    Raises:
+        BaseException: whatever the application raises.
+    """
+    try:
+        _enter_task(loop, task)
+    except RuntimeError:
+        return ()
+    try:
+        return context.run(_begin, app, exchange, scope)
+    except StopIteration:
+        return None
+    finally:
+        _leave_task(loop, task)
