@@ -106,15 +106,15 @@ class ChunkedReader:
         return pos
 
     def _feed_data(self, data: bytes, pos: int, stop: int) -> int:
-        end = pos + self._left
-        if end > stop:
-            end = stop
-        self.pieces.append(data[pos:end])
-        self._left -= end - pos
+        size = stop - pos
+        if size > self._left:
+            size = self._left
+        self.pieces.append(data[pos : pos + size])
+        self._left -= size
         if self._left == 0:
             self._state = _DATA_END
             self._left = 2
-        return end
+        return pos + size
 
     def _feed_data_end(self, data: bytes, pos: int) -> int:
         if self._left == 2 and data[pos : pos + 2] == b"\r\n":
