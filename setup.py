@@ -1,6 +1,6 @@
 """Builds the compiled twins; all else about the distribution is in pyproject.toml.
 
-A twin is a module ``_x_c``, used through the facade ``x`` instead of ``_x_py``. There are two kinds:
+A twin is a module ``_x_c``, used through the facade ``x`` instead of ``_x_py``. Two kinds:
 
 * ``_x_c.pxd`` beside ``_x_py.py``: the same source, typed by the .pxd. A copy is compiled, in
   which names that the .pxd cimports are not imported a second time: they are the typed ones.

@@ -1,4 +1,4 @@
-"""Microseconds that the HTTP/1 machine needs for one request: ``python -m benchmarks.http1_machine``.
+"""Microseconds of the HTTP/1 machine for one request: ``python -m benchmarks.http1_machine``.
 
 A GET with twelve browser fields is parsed and answered by three fields and a small body; all four
 calls are counted. Both implementations are measured where the extension is built.

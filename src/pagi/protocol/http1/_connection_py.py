@@ -182,6 +182,8 @@ class HTTP1Connection(ResponseSender):
             elif state == READ_CLOSED:
                 return
             elif self._pos >= len(self._data) and not self._join_tail():
+                if state == READ_DONE:
+                    return
                 break
             elif state == READ_BODY:
                 self._receive_body(events)
