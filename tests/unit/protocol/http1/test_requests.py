@@ -106,9 +106,7 @@ def test_no_second_answer_once_a_response_began(implementation: Any) -> None:
     connection.send_head(1, 200, [])
     output(connection)
     events = connection.receive_data(b"x\r\n", 0.0)
-    assert events == [
-        ConnectionFailed(1, "protocol_error", 0, "a chunk size line is malformed")
-    ]
+    assert events == [ConnectionFailed(1, "protocol_error", 0, "a chunk size line is malformed")]
     assert output(connection) == b""
     assert connection.finished
 
