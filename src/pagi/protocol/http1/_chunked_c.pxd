@@ -1,5 +1,7 @@
 cimport cython
 
+from pagi.protocol.http1._chunks_c cimport take_chunks
+
 cdef int _SIZE, _DATA, _DATA_END, _TRAILER, _DONE
 
 
@@ -20,6 +22,7 @@ cdef class ChunkedReader:
     cdef object _max_body_size
 
     cpdef Py_ssize_t feed(self, bytes data, Py_ssize_t pos) except -1
+    cdef Py_ssize_t _feed_small(self, bytes data, Py_ssize_t pos, Py_ssize_t stop) except -1
     cdef Py_ssize_t _feed_data(self, bytes data, Py_ssize_t pos, Py_ssize_t stop) except -1
     cdef Py_ssize_t _feed_data_end(self, bytes data, Py_ssize_t pos) except -1
     cdef Py_ssize_t _feed_size(self, bytes data, Py_ssize_t pos, Py_ssize_t stop) except -1

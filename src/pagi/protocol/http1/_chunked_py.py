@@ -26,6 +26,7 @@ from typing import Final
 from pagi.protocol.errors import RemoteProtocolError
 from pagi.protocol.events import Fields
 from pagi.protocol.grammar import CHUNK_LINE
+from pagi.protocol.http1._chunks_py import take_chunks
 from pagi.protocol.http1._head_py import parse_field
 from pagi.protocol.http1.limits import MAX_SIZE, HTTP1Limits
 from pagi.protocol.http1.trailers import may_be_trailer
@@ -98,12 +99,20 @@ class ChunkedReader:
             if self._state == _DATA:
                 pos = self._feed_data(data, pos, stop)
             elif self._state == _SIZE:
-                pos = self._feed_size(data, pos, stop)
+                pos = self._feed_small(data, pos, stop)
             elif self._state == _DATA_END:
                 pos = self._feed_data_end(data, pos)
             else:
                 pos = self._feed_trailer(data, pos, stop)
         return pos
+
+    def _feed_small(self, data: bytes, pos: int, stop: int) -> int:
+        if not self._line:
+            end = take_chunks(data, pos, self._max_body_size - self.received, self.pieces)
+            if end > pos:
+                self.received += len(self.pieces[-1])
+                return end
+        return self._feed_size(data, pos, stop)
 
     def _feed_data(self, data: bytes, pos: int, stop: int) -> int:
         size = stop - pos

@@ -28,8 +28,9 @@ from pagi.protocol.http1.flags cimport HAS_DATE, HAS_SERVER
 
 from pagi.protocol.grammar import is_host
 from pagi.protocol.http1 import _head_py
+from pagi.protocol.http1.reasons import status_line
 
-__all__ = ["parse_head", "serialize_head"]
+__all__ = ["assemble_head", "length_line", "parse_head", "serialize_head"]
 
 cdef extern from "Python.h":
     PyObject* PyList_New(Py_ssize_t) except NULL
@@ -197,6 +198,7 @@ cdef struct Scan:
     PyObject** fields
     int count
     int hosts
+    int cookies
 
 
 cdef inline bint _take_remembered(Scan* scan) noexcept:
@@ -270,6 +272,10 @@ cdef int _take_line(Scan* scan, dict notes) except -1:
     if kind == NOTED:
         if size == 10 and value == b"keep-alive" and lower[1] == c"o":
             kind = REPEATED  # "connection: keep-alive" says nothing in HTTP/1.1
+        elif size == 6 and lower[0] == c"c":
+            scan.cookies += 1  # only a second cookie field is worth a note: they are joined
+            if scan.cookies > 1:
+                return 0
         else:
             notes.setdefault(name, []).append(value)
     elif kind == HOST:
@@ -398,7 +404,7 @@ cpdef tuple parse_head(
     scan.text = base + start
     scan.stop = base + PyBytes_GET_SIZE(data)
     scan.fields = fields
-    scan.count = scan.hosts = 0
+    scan.count = scan.hosts = scan.cookies = 0
     event = _parse(&scan, max_target_size, max_header_count, notes)
     end = scan.text - base
     if event is None or end - start > max_head_size:
@@ -406,9 +412,7 @@ cpdef tuple parse_head(
             data, start, stream_id, max_head_size, max_target_size, max_header_count
         )
     event.stream_id = stream_id
-    if not notes or (len(notes) == 1 and b"cookie" in notes and len(notes[b"cookie"]) == 1):
-        return event, end, None
-    return event, end, notes
+    return event, end, notes or None
 
 
 # --- responses ---
@@ -546,3 +550,56 @@ cdef inline unsigned char* _copy(unsigned char* out, PyObject* part) noexcept:
     cdef Py_ssize_t size = PyBytes_GET_SIZE(<object>part)
     memcpy(out, PyBytes_AS_STRING(<object>part), size)
     return out + size
+
+
+cpdef bytes length_line(long long length):
+    """Return the field line that declares a body of ``length`` bytes."""
+    cdef unsigned char digits[20]
+    cdef int first = 20
+    cdef bytes line
+    cdef unsigned char* out
+    while True:
+        first -= 1
+        digits[first] = <unsigned char>(c"0" + length % 10)
+        length //= 10
+        if length == 0:
+            break
+    line = PyBytes_FromStringAndSize(NULL, 16 + 20 - first + 2)
+    out = <unsigned char*>PyBytes_AS_STRING(line)
+    memcpy(out, b"content-length: ", 16)
+    memcpy(out + 16, digits + first, 20 - first)
+    memcpy(out + 36 - first, b"\r\n", 2)
+    return line
+
+
+cdef list _status_lines = [None] * 1000
+
+
+cpdef bytes assemble_head(int status, bytes lines, bytes wire, bytes framing, bytes body):
+    """Put a response head together, with the beginning of a body behind its empty line."""
+    cdef bytes line = <bytes>_status_lines[status]
+    if line is None:
+        line = status_line(status)
+        _status_lines[status] = line
+    return _assemble(line, lines, wire, framing, body)
+
+
+cdef bytes _assemble(bytes line, bytes lines, bytes wire, bytes framing, bytes body):
+    cdef bytes head = PyBytes_FromStringAndSize(
+        NULL,
+        PyBytes_GET_SIZE(line)
+        + PyBytes_GET_SIZE(lines)
+        + PyBytes_GET_SIZE(wire)
+        + PyBytes_GET_SIZE(framing)
+        + 2
+        + PyBytes_GET_SIZE(body),
+    )
+    cdef unsigned char* out = <unsigned char*>PyBytes_AS_STRING(head)
+    out = _copy(out, <PyObject*>line)
+    out = _copy(out, <PyObject*>lines)
+    out = _copy(out, <PyObject*>wire)
+    out = _copy(out, <PyObject*>framing)
+    out[0] = c"\r"
+    out[1] = c"\n"
+    _copy(out + 2, <PyObject*>body)
+    return head

@@ -25,9 +25,12 @@ from pagi.protocol.grammar import (
 )
 from pagi.protocol.http1.flags import HAS_DATE, HAS_SERVER, HAS_UPGRADE, WANTS_CLOSE
 from pagi.protocol.http1.limits import MAX_SIZE
+from pagi.protocol.http1.reasons import status_line
 from pagi.protocol.http1.target import other_form
 
 __all__ = [
+    "assemble_head",
+    "length_line",
     "Notes",
     "check_prefix",
     "parse_field",
@@ -447,3 +450,13 @@ def _declared_length(value: bytes, before: int) -> int:
 
 def _connection_flags(value: bytes) -> int:
     return WANTS_CLOSE if b"close" in list_members([value]) else 0
+
+
+def length_line(length: int) -> bytes:
+    """Return the field line that declares a body of ``length`` bytes."""
+    return b"content-length: %d\r\n" % length
+
+
+def assemble_head(status: int, lines: bytes, wire: bytes, framing: bytes, body: bytes) -> bytes:
+    """Put a response head together, with the beginning of a body behind its empty line."""
+    return b"%b%b%b%b\r\n%b" % (status_line(status), lines, wire, framing, body)

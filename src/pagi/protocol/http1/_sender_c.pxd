@@ -1,6 +1,8 @@
+cimport cython
+
 from pagi.protocol._events_c cimport RequestReceived
 from pagi.protocol.http1.flags cimport HAS_DATE, HAS_SERVER, HAS_UPGRADE, WANTS_CLOSE
-from pagi.protocol.http1._head_c cimport serialize_head
+from pagi.protocol.http1._head_c cimport assemble_head, length_line, serialize_head
 from pagi.protocol.http1.states cimport (
     WRITE_BODY,
     WRITE_CLOSED,
@@ -34,8 +36,17 @@ cdef class ResponseSender:
     cpdef send_informational(self, Py_ssize_t stream_id, int status, object fields)
     cdef RequestReceived _expect_head(self, Py_ssize_t stream_id)
     cpdef send_head(self, Py_ssize_t stream_id, int status, object fields, size=*, bint trailers=*)
+    cpdef send_response(self, Py_ssize_t stream_id, int status, object fields, bytes data)
+    @cython.locals(
+        request=RequestReceived, flags=cython.int, length=cython.longlong, lines=bytes,
+        framing=bytes, wire=bytes,
+    )
+    cdef bytes _make_head(
+        self, Py_ssize_t stream_id, int status, fields, long long size, bint trailers, bytes body
+    )
+    @cython.locals(known=cython.longlong, method=str)
     cdef bytes _choose_framing(
-        self, RequestReceived request, int status, long long length, size, bint trailers
+        self, RequestReceived request, int status, long long length, long long size, bint trailers
     )
     cdef bytes _unknown_length(self, RequestReceived request)
     cpdef send_body(self, Py_ssize_t stream_id, bytes data, bint end=*)

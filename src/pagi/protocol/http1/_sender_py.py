@@ -23,7 +23,7 @@ from typing import Final
 from pagi.protocol.connection import DefaultFields
 from pagi.protocol.errors import LocalProtocolError
 from pagi.protocol.events import Fields, RequestReceived
-from pagi.protocol.http1._head_py import serialize_head
+from pagi.protocol.http1._head_py import assemble_head, length_line, serialize_head
 from pagi.protocol.http1.flags import HAS_DATE, HAS_SERVER, HAS_UPGRADE, WANTS_CLOSE
 from pagi.protocol.http1.reasons import status_line
 from pagi.protocol.http1.response import missing_defaults, serialize_trailers
@@ -140,6 +140,34 @@ class ResponseSender:
             LocalProtocolError: no head is due, a field is not fit for the wire, or the declared
                 length is not ``size``.
         """
+        known = _UNBOUNDED if size is None else size
+        self._queue(self._make_head(stream_id, status, fields, known, trailers, b""))
+        self.write_state = WRITE_BODY
+
+    def send_response(self, stream_id: int, status: int, fields: Fields, data: bytes) -> None:
+        """Queue a whole response: what `send_head` and `send_body` would, in one piece if small.
+
+        Raises:
+            LocalProtocolError: as `send_head` does; nothing was queued.
+        """
+        size = len(data)
+        joined = data if size <= _JOINED else b""
+        self._queue(self._make_head(stream_id, status, fields, size, False, joined))
+        if size > _JOINED and not self._swallow:
+            self._queue(data)
+        self._to_send = 0
+        self._end_response()
+
+    def _make_head(
+        self,
+        stream_id: int,
+        status: int,
+        fields: Fields,
+        size: int,
+        trailers: bool,
+        body: bytes,
+    ) -> bytes:
+        """Return the head, with ``body`` behind it if this response has one."""
         request = self._expect_head(stream_id)
         if not 200 <= status <= 999:
             raise LocalProtocolError(f"{status} is not a final status")
@@ -150,32 +178,34 @@ class ResponseSender:
             self.keep_alive = False
         self.continue_expected = False
         if flags & (HAS_DATE | HAS_SERVER):
-            lines += missing_defaults(flags, self._defaults)
+            wire = missing_defaults(flags, self._defaults)
         else:
-            lines += self._defaults.wire
+            wire = self._defaults.wire
         if not self.keep_alive:
             framing += b"connection: close\r\n"
         elif request.http_version == "1.0":
             framing += b"connection: keep-alive\r\n"
         if flags & HAS_UPGRADE:
             framing += b"connection: upgrade\r\n"
-        self._queue(b"".join((status_line(status), lines, framing, b"\r\n")))
         self._trailers = trailers
-        self.write_state = WRITE_BODY
+        if self._swallow:
+            body = b""
+        return assemble_head(status, lines, wire, framing, body)
 
     def _choose_framing(
-        self, request: RequestReceived, status: int, length: int, size: int | None, trailers: bool
+        self, request: RequestReceived, status: int, length: int, size: int, trailers: bool
     ) -> bytes:
         """Set how the body is delimited and return the field lines that say so."""
         self._chunked_body = False
         self._to_send = _UNBOUNDED
         self._swallow = True
+        method = request.method
         if status < 300:
             if status == 204:
                 return b""  # RFC 9110 §15.3.5: never content, and §8.6: no content-length
             if status == 205:
                 return b"content-length: 0\r\n"
-            if request.method == "CONNECT":
+            if method == "CONNECT":
                 # RFC 9110 §9.3.6: no framing fields; what follows is the peer's tunnel
                 self._swallow = False
                 self.keep_alive = False
@@ -183,16 +213,16 @@ class ResponseSender:
         elif status == 304:
             # RFC 9110 §15.4.5: never content, but it may tell the length that 200 would have
             return b"content-length: %d\r\n" % length if length >= 0 else b""
-        if request.method == "HEAD":
+        if method == "HEAD":
             # RFC 9110 §9.3.2. A size of 0 is the body left out, not the body GET would get.
-            known = length if length >= 0 else size or _UNBOUNDED
+            known = length if length >= 0 else (size if size > 0 else _UNBOUNDED)
             return b"content-length: %d\r\n" % known if known >= 0 else b""
         self._swallow = False
         if length < 0:
-            if size is None or trailers:
+            if size < 0 or trailers:
                 return self._unknown_length(request)
             length = size
-        elif size is not None and length != size:
+        elif size >= 0 and length != size:
             raise LocalProtocolError(f"content-length is {length}, the body has {size} bytes")
         self._to_send = length
         return _length_line(length)

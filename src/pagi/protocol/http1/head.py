@@ -8,7 +8,9 @@ from pagi._build import compiled
 
 __all__ = [
     "Notes",
+    "assemble_head",
     "check_prefix",
+    "length_line",
     "parse_field",
     "parse_head",
     "serialize_head",
@@ -17,6 +19,11 @@ __all__ = [
 from pagi.protocol.http1._head_py import Notes, check_prefix, parse_field
 
 if TYPE_CHECKING or not compiled("pagi.protocol.http1._head_c"):
-    from pagi.protocol.http1._head_py import parse_head, serialize_head
+    from pagi.protocol.http1._head_py import (
+        assemble_head,
+        length_line,
+        parse_head,
+        serialize_head,
+    )
 else:
-    from pagi.protocol.http1._head_c import parse_head, serialize_head
+    from pagi.protocol.http1._head_c import assemble_head, length_line, parse_head, serialize_head

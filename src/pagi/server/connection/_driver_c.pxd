@@ -18,6 +18,7 @@ cdef class ConnectionDriver:
     cdef object _reason
     cdef object _server
     cdef object _transport
+    cdef object _write
     cdef list _waiters
     cdef bint _walking
     cdef Py_ssize_t _write_mark

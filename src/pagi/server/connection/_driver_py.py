@@ -41,6 +41,7 @@ class ConnectionDriver:
         "_transport",
         "_waiters",
         "_walking",
+        "_write",
         "_write_mark",
         "_write_moved",
         "_write_since",
@@ -52,6 +53,7 @@ class ConnectionDriver:
         self._clock = context.clock
         self._machine: Any = None
         self._transport: Any = None
+        self._write: Any = None
         self._client: Any = None
         self._client_text = "-"
         self._server: Any = None
@@ -89,6 +91,7 @@ class ConnectionDriver:
         """Take the transport of a new connection."""
         context = self._context
         self._transport = transport
+        self._write = transport.write
         self._read_at = self._clock.now
         peer = transport.get_extra_info("peername")
         if type(peer) is tuple:
@@ -110,6 +113,7 @@ class ConnectionDriver:
     def connection_lost(self, exc: Exception | None) -> None:
         """Learn that the connection is gone."""
         self._lost = True
+        self._write = None  # a bound method of the transport, which refers to us
         self.writable = True
         context = self._context
         context.connections.discard(self)
@@ -150,7 +154,7 @@ class ConnectionDriver:
         pieces = self._take_output()
         if pieces:
             if len(pieces) == 1:
-                self._transport.write(pieces[0])
+                self._write(pieces[0])
             else:
                 self._transport.writelines(pieces)
         if self._is_finished() and not self._linger_until:

@@ -6,7 +6,7 @@ from pagi.protocol.http1._connection_c cimport HTTP1Connection
 from pagi.server.connection._context_c cimport ConnectionContext
 from pagi.server.connection._driver_c cimport ConnectionDriver
 from pagi.server.exchange._base_c cimport Exchange
-from pagi.server.exchange._http_c cimport HTTPExchange
+from pagi.server.exchange._making_c cimport make_http_exchange
 
 
 cdef class HTTP1Driver(ConnectionDriver):
@@ -19,6 +19,7 @@ cdef class HTTP1Driver(ConnectionDriver):
     cdef bint _served
     cdef double _stopping_since
     cdef Py_ssize_t _stream_id
+    cdef dict _template
 
     cpdef data_received(self, data)
     @cython.locals(machine=HTTP1Connection)
@@ -26,9 +27,8 @@ cdef class HTTP1Driver(ConnectionDriver):
     cdef _handle(self, event)
     @cython.locals(context=ConnectionContext)
     cdef _begin(self, RequestReceived event)
-    @cython.locals(exchange=Exchange, request=RequestReceived, context=ConnectionContext)
+    @cython.locals(exchange=Exchange, request=RequestReceived, context=ConnectionContext, template=dict)
     cdef _start(self)
-    @cython.locals(machine=HTTP1Connection)
     cpdef write_response(self, int status, fields, bytes data)
     cpdef write_head(self, int status, fields, size, bint trailers)
     cpdef write_body(self, bytes data, bint end)

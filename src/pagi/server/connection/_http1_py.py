@@ -33,7 +33,7 @@ from pagi.protocol.events import (
 from pagi.protocol.http1.connection import HTTP1Connection
 from pagi.server.connection.driver import RESOLUTION, ConnectionDriver
 from pagi.server.connection.sendfile import PIECE_SIZE, read_piece, send_window
-from pagi.server.exchange.http import HTTPExchange
+from pagi.server.exchange.making import make_http_exchange
 
 if TYPE_CHECKING:
     from pagi.protocol.events import Fields
@@ -63,6 +63,7 @@ class HTTP1Driver(ConnectionDriver):
         "_served",
         "_stopping_since",
         "_stream_id",
+        "_template",
     )
 
     def __init__(self, context: ConnectionContext) -> None:
@@ -72,6 +73,7 @@ class HTTP1Driver(ConnectionDriver):
         self._exchange: Any = None
         self._request: Any = None
         self._stream_id = 0
+        self._template: Any = None
         self._served = False
         self._inbound = 0  # body bytes the application has not taken yet
         self._head_since = 0.0
@@ -173,7 +175,7 @@ class HTTP1Driver(ConnectionDriver):
         context = self._context
         if self._stopping_since:
             self._http1.close()
-        self._exchange = HTTPExchange(context.service, self, self._client_text)
+        self._exchange = make_http_exchange(context.service, self, self._client_text)
         # Started after the walk: the body that came with the head is then there to be received.
         self._request = event
 
@@ -181,7 +183,13 @@ class HTTP1Driver(ConnectionDriver):
         request, self._request = self._request, None
         exchange = self._exchange
         if exchange is not None:
-            exchange.start(request, self._context.scheme, self._client, self._server, None)
+            template = self._template
+            if template is None:
+                context = self._context
+                template = self._template = context.service.scope_for(
+                    context.scheme, self._client, self._server
+                )
+            exchange.start(request, template)
 
     def _failed(self, event: Any) -> None:
         """The peer broke the protocol; the machine has queued the answer."""
@@ -255,9 +263,7 @@ class HTTP1Driver(ConnectionDriver):
 
     def write_response(self, status: int, fields: Fields, data: bytes) -> None:
         """Send a whole response: head, body and end. If it raises nothing was sent."""
-        machine = self._http1
-        machine.send_head(self._stream_id, status, fields, len(data))
-        machine.send_body(self._stream_id, data, True)
+        self._http1.send_response(self._stream_id, status, fields, data)
 
     def write_body(self, data: bytes, end: bool) -> None:
         """Send body bytes; ``end`` completes the body."""

@@ -22,7 +22,7 @@ cdef class Exchange:
     cdef object _waiter
     cdef double _started_at
 
-    cpdef start(self, request, scheme, client, server, extensions)
+    cpdef start(self, request, dict template)
     cpdef feed(self, data)
     cpdef feed_end(self, trailers)
     cpdef disconnected(self, reason, detail=*, int status=*)

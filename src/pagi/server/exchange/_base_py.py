@@ -87,17 +87,12 @@ class Exchange:
 
     # ------------------------------------------------------------- what the driver calls
 
-    def start(
-        self, request: RequestReceived, scheme: str, client: Any, server: Any, extensions: Any
-    ) -> None:
+    def start(self, request: RequestReceived, template: dict[str, Any]) -> None:
         """Build the scope and call the application; subclasses know how.
 
         Args:
             request: the head.
-            scheme: of the connection; a scheme in the target takes its place.
-            client: ``(host, port)`` of the peer, or ``None``.
-            server: ``(host, port)`` or ``(path, None)`` of the listener.
-            extensions: what the connection adds to the extensions, or ``None``.
+            template: what the scopes of a connection have in common, from `Service.scope_for`.
         """
 
     def feed(self, data: bytes) -> None:

@@ -1,4 +1,7 @@
 # cython: language_level=3
+cimport cython
+
+@cython.freelist(64)
 cdef class ConnectionState:
     cdef object _owner
     cdef object _service
@@ -14,6 +17,7 @@ cdef class ConnectionState:
     cpdef disconnect(self, reason, detail)
 
 
+@cython.freelist(64)
 cdef class TransportState:
     cdef object _stream
     cdef object _service

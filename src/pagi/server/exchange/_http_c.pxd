@@ -4,6 +4,7 @@ cimport cython
 from pagi.protocol._events_c cimport RequestReceived
 from pagi.server.exchange._base_c cimport Exchange
 from pagi.server.exchange._service_c cimport Service
+from pagi.server.exchange._tasks_c cimport AppRunner
 
 
 cdef class HTTPExchange(Exchange):
@@ -11,8 +12,8 @@ cdef class HTTPExchange(Exchange):
     cdef bint _trailers
     cdef bint _head_only
 
-    @cython.locals(scope=dict, head=RequestReceived, service=Service, advertised=dict)
-    cpdef start(self, request, scheme, client, server, extensions)
+    @cython.locals(scope=dict, head=RequestReceived, service=Service, advertised=dict, raw_path=bytes, runner=AppRunner)
+    cpdef start(self, request, dict template)
     cdef _send_start(self, dict message)
     cdef _send_body(self, dict message)
     cdef _write_whole(self, bytes data)

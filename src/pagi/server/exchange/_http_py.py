@@ -56,12 +56,10 @@ class HTTPExchange(Exchange):
         self._trailers = False
         self._head_only = False
 
-    def start(
-        self, request: RequestReceived, scheme: str, client: Any, server: Any, extensions: Any
-    ) -> None:
+    def start(self, request: RequestReceived, template: dict[str, Any]) -> None:
         """Build the scope and call the application."""
         service = self._service
-        scope: dict[str, Any] = service.scope_template.copy()
+        scope: dict[str, Any] = template.copy()
         head = request
         if head.http_version != "1.1":
             scope["http_version"] = head.http_version
@@ -69,9 +67,11 @@ class HTTPExchange(Exchange):
         if method != "GET":
             scope["method"] = method
             self._head_only = method == "HEAD"
-        scope["scheme"] = head.scheme or scheme
+        if head.scheme is not None:
+            scope["scheme"] = head.scheme
         raw_path = head.raw_path
-        path = decode_path(raw_path)
+        # The machine admits visible ASCII only, so that without an escape this is all there is.
+        path = raw_path.decode("latin-1") if b"%" not in raw_path else decode_path(raw_path)
         if service.root_path:
             path = service.root_path + path
             raw_path = service.root_path.encode() + raw_path
@@ -79,13 +79,8 @@ class HTTPExchange(Exchange):
         scope["raw_path"] = raw_path
         scope["query_string"] = head.query_string
         scope["headers"] = head.fields
-        scope["client"] = client
-        scope["server"] = server
         advertised: dict[str, Any] = scope["extensions"]
-        advertised = advertised.copy()
-        if extensions is not None:
-            advertised.update(extensions)
-        scope["extensions"] = advertised
+        scope["extensions"] = advertised.copy()
         scope["pagi.connection"] = self.connection
         scope["pagi.transport"] = self._transport
         if service.state is not None:
@@ -95,7 +90,14 @@ class HTTPExchange(Exchange):
         if service.log_access is not None:
             self._scope = scope
             self._started_at = service.time()
-        service.runner.start(service.app, self, scope)
+        runner = service.runner
+        if runner.start(service.app, self, scope):
+            error = runner.error
+            self.app_finished(error)
+            if error is not None:
+                runner.error = None
+                if isinstance(error, (KeyboardInterrupt, SystemExit)):
+                    raise error
 
     def send(self, message: Message) -> Awaitable[None]:
         """Take a message of the application; done at once unless the client is slow."""
@@ -114,7 +116,9 @@ class HTTPExchange(Exchange):
             self._send_start(message)
             return DONE
         if kind == "http.response.body":
-            if "file" in message or "fh" in message:
+            if (len(message) > 2 or "body" not in message) and (
+                "file" in message or "fh" in message
+            ):
                 return self._send_file_body(message)
             self._send_body(message)
             if self._phase == COMPLETE or self._stream.writable:

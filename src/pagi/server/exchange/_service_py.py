@@ -120,6 +120,25 @@ class Service:
             template["state"] = None
         return template
 
+    def scope_for(
+        self, scheme: str, client: Any, server: Any, extensions: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """Return what the http scopes of one connection have in common, for `Exchange.start`.
+
+        Args:
+            scheme: ``"http"`` or ``"https"``.
+            client: ``(host, port)`` of the peer, or ``None``.
+            server: ``(host, port)`` or ``(path, None)`` of the listener.
+            extensions: what the connection adds to the extensions.
+        """
+        template = self.scope_template.copy()
+        template["scheme"] = scheme
+        template["client"] = client
+        template["server"] = server
+        if extensions:
+            template["extensions"] = template["extensions"] | extensions
+        return template
+
     def begin_draining(self) -> None:
         """Make the beginning of a stop or restart visible on every open scope."""
         self.draining = True

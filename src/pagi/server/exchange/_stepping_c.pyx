@@ -5,6 +5,7 @@ What the Python twin does, without an exception for the coroutine that ends and 
 intermediate frame for the context.
 """
 
+import asyncio.tasks
 from asyncio.tasks import _enter_task, _leave_task
 
 from pagi.server.exchange._stepping_py import _as_coroutine
@@ -40,27 +41,57 @@ cdef extern from *:
     object pagi_steal(PyObject *)
 
 
+cdef extern from "Python.h":
+    bint PyCoro_CheckExact(object)
+    object PyContext_Copy(object)
+
+
 cdef tuple begin(object context, object app, object exchange, object scope):
     cdef PyObject *result = NULL
     PyContext_Enter(context)
     try:
         running = app(scope, exchange.receive, exchange.send)
-        if not hasattr(running, "send"):
+        if not PyCoro_CheckExact(running) and not hasattr(running, "send"):
             running = _as_coroutine(running)
         if pagi_step(running, &result):
-            return running, pagi_steal(result)
+            return running, pagi_steal(result), context
         return None
     finally:
         PyContext_Exit(context)
 
 
-def first_step(loop, task, context, app, exchange, scope):
-    """Call the application and run it to its first wait; see the Python twin."""
+cdef dict _find_current_tasks():
+    """Return asyncio's dict of current tasks by loop, where there is one that is alive."""
+    tasks = getattr(asyncio.tasks, "_current_tasks", None)
+    if type(tasks) is not dict:
+        return None
+    probe = object()
+    _enter_task(probe, probe)
     try:
-        _enter_task(loop, task)
-    except RuntimeError:
-        return ()
-    try:
-        return begin(context, app, exchange, scope)
+        return tasks if tasks.get(probe) is probe else None
     finally:
-        _leave_task(loop, task)
+        _leave_task(probe, probe)
+
+
+# Up to Python 3.13 entering and leaving a task means to set and delete an item of this dict.
+cdef dict _current_tasks = _find_current_tasks()
+
+
+cpdef tuple first_step(loop, task, base, app, exchange, scope):
+    """Call the application and run it to its first wait; see the Python twin."""
+    if _current_tasks is None:
+        try:
+            _enter_task(loop, task)
+        except RuntimeError:
+            return ()
+        try:
+            return begin(PyContext_Copy(base), app, exchange, scope)
+        finally:
+            _leave_task(loop, task)
+    if loop in _current_tasks:
+        return ()
+    _current_tasks[loop] = task
+    try:
+        return begin(PyContext_Copy(base), app, exchange, scope)
+    finally:
+        del _current_tasks[loop]

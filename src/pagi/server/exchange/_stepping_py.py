@@ -22,13 +22,13 @@ def _begin(app: Any, exchange: Any, scope: Any) -> tuple[Any, Any]:
 
 
 def first_step(
-    loop: Any, task: Any, context: Context, app: Any, exchange: Any, scope: Any
+    loop: Any, task: Any, base: Context, app: Any, exchange: Any, scope: Any
 ) -> tuple[Any, ...] | None:
-    """Call the application and run it to its first wait, inside ``context``, as ``task``.
+    """Call the application and run it to its first wait, in a copy of ``base``, as ``task``.
 
     Returns:
-        the coroutine and what it waits for; ``None`` if it ended; ``()`` if another task is
-        current, so that nothing was called.
+        the coroutine, what it waits for and its context; ``None`` if it ended; ``()`` if another
+        task is current, so that nothing was called.
 
     Raises:
         BaseException: whatever the application raises.
@@ -37,8 +37,9 @@ def first_step(
         _enter_task(loop, task)
     except RuntimeError:
         return ()
+    context = base.copy()
     try:
-        return context.run(_begin, app, exchange, scope)
+        return (*context.run(_begin, app, exchange, scope), context)
     except StopIteration:
         return None
     finally:

@@ -1,6 +1,8 @@
 # cython: language_level=3
 cimport cython
 
+from pagi.server.exchange._stepping_c cimport first_step
+
 
 cdef class Seat:
     cdef public bint _asyncio_future_blocking
@@ -21,18 +23,20 @@ cdef class Seat:
 cdef class AppRunner:
     cdef int _max_seats
     cdef int _wanted
+    cdef Seat _ready
     cdef list _spare
+    cdef public object error
     cdef set _tasks
     cdef public object context
     cdef public object loop
 
     @cython.locals(seat=Seat)
-    cpdef start(self, app, exchange, scope)
+    cpdef bint start(self, app, exchange, scope) except -1
     cpdef park(self, Seat seat)
     cpdef forget(self, Seat seat)
     @cython.locals(seat=Seat)
     cdef Seat _take_seat(self)
     cdef bint _unchanged(self, Seat seat, task)
-    cdef _wake_for(self, Seat seat, exchange, context, begun)
+    cdef _wake_for(self, Seat seat, exchange, tuple begun)
     @cython.locals(seat=Seat)
     cdef _add_seat(self)

@@ -41,6 +41,15 @@ from pagi.server.exchange.stepping import first_step
 
 __all__ = ["AppRunner", "Seat"]
 
+try:
+    from sys import getrefcount
+except ImportError:  # PyPy counts none
+
+    def getrefcount(thing: object, /) -> int:
+        """Tell nothing: it is not asked where it could not know."""
+        return 0
+
+
 _EAGER = sys.version_info >= (3, 12)
 # Reference counts tell whether a task was kept only where they are exact and immediate.
 _COUNTS = sys.implementation.name == "cpython" and bool(
@@ -142,7 +151,7 @@ class AppRunner:
         max_seats: parked tasks kept at most.
     """
 
-    __slots__ = ("_max_seats", "_spare", "_tasks", "_wanted", "context", "loop")
+    __slots__ = ("_max_seats", "_ready", "_spare", "_tasks", "_wanted", "context", "error", "loop")
 
     def __init__(
         self, loop: asyncio.AbstractEventLoop, context: Context, max_seats: int = 128
@@ -151,7 +160,9 @@ class AppRunner:
         self.context = context
         self._max_seats = max_seats
         self._wanted = 0  # parked tasks worth having; grows with each miss
+        self._ready: Seat | None = None  # the first of the spare ones, without a list
         self._spare: list[Seat] = []
+        self.error: BaseException | None = None
         self._tasks: set[Task[Any]] = set()
 
     @property
@@ -159,39 +170,49 @@ class AppRunner:
         """The tasks of the requests that are waiting for something."""
         return self._tasks
 
-    def start(self, app: Any, exchange: Any, scope: Any) -> None:
-        """Run ``app`` for ``exchange`` and call ``exchange.app_finished(error)`` at its end."""
-        context = self.context.copy()
+    def start(self, app: Any, exchange: Any, scope: Any) -> bool:
+        """Run ``app`` for ``exchange``.
+
+        Returns:
+            True if it ended at once; ``error`` then holds what it raised. Otherwise the runner
+            calls ``exchange.app_finished(error)`` at its end.
+        """
         seat = self._take_seat()
         if seat is None:
-            self._start_task(app, exchange, scope, context)
-            return
+            self._start_task(app, exchange, scope)
+            return False
         task = seat.task
-        references = sys.getrefcount(task) if _COUNTS else 0
+        references = getrefcount(task) if _COUNTS else 0
         error: BaseException | None = None
         begun = None
         try:
-            begun = first_step(self.loop, task, context, app, exchange, scope)
+            begun = first_step(self.loop, task, self.context, app, exchange, scope)
         except BaseException as exc:
             error = exc
         if begun is not None:
             if begun:
-                self._wake_for(seat, exchange, context, begun)
+                self._wake_for(seat, exchange, begun)
             else:  # called from inside another task
                 self.park(seat)
-                self._start_task(app, exchange, scope, context)
-            return
-        if _COUNTS and sys.getrefcount(task) == references and self._unchanged(seat, task):
-            self.park(seat)
+                self._start_task(app, exchange, scope)
+            return False
+        if _COUNTS and getrefcount(task) == references and self._unchanged(seat, task):
+            if self._ready is None:
+                seat.parked = True
+                self._ready = seat
+            else:
+                self.park(seat)
         else:
             self._dismiss(seat)
-        exchange.app_finished(error)
-        if error is not None and not isinstance(error, (Exception, asyncio.CancelledError)):
-            raise error
+        self.error = error
+        return True
 
     def close(self) -> None:
         """Let the parked tasks end."""
         self._max_seats = 0
+        if self._ready is not None:
+            self._spare.append(self._ready)
+            self._ready = None
         while self._spare:
             self._dismiss(self._spare.pop())
 
@@ -206,10 +227,17 @@ class AppRunner:
     def forget(self, seat: Seat) -> None:
         """Use a parked seat no more."""
         seat.parked = False
+        if seat is self._ready:
+            self._ready = None
         if seat in self._spare:
             self._spare.remove(seat)
 
     def _take_seat(self) -> Seat | None:
+        seat = self._ready
+        if seat is not None:
+            self._ready = None
+            seat.parked = False
+            return seat
         if not self._spare:
             self._wanted = min(self._wanted + 1, self._max_seats)
             self._add_seat()
@@ -227,10 +255,9 @@ class AppRunner:
             and task.get_name() is seat.name
         )
 
-    def _wake_for(self, seat: Seat, exchange: Any, context: Context, begun: Any) -> None:
+    def _wake_for(self, seat: Seat, exchange: Any, begun: Any) -> None:
         """Let the task of ``seat`` go on with a coroutine that waits for something."""
-        seat.running, seat.waiting_for = begun
-        seat.context = context
+        seat.running, seat.waiting_for, seat.context = begun
         seat.exchange = exchange
         self._tasks.add(seat.task)
         seat.wake(seat)
@@ -277,8 +304,9 @@ class AppRunner:
         if isinstance(error, (KeyboardInterrupt, SystemExit)):
             raise error
 
-    def _start_task(self, app: Any, exchange: Any, scope: Any, context: Context) -> None:
-        task = self.loop.create_task(self._run(app, exchange, scope), context=context)
+    def _start_task(self, app: Any, exchange: Any, scope: Any) -> None:
+        running = self._run(app, exchange, scope)
+        task = self.loop.create_task(running, context=self.context.copy())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

@@ -1,47 +1,14 @@
-"""Awaitables that are already done: what ``send`` returns when it need not wait.
-
-Creating a coroutine only to finish it at once costs more than the rest of a small ``send``. The
-object is shared and stateless. It has the methods of a coroutine so that
-``asyncio.create_task(send(message))`` works as it does with other servers.
-"""
+"""`DONE`: facade over the compiled and the Python twin."""
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
-from types import TracebackType
-from typing import Any, Final
+from typing import TYPE_CHECKING
+
+from pagi._build import compiled
+
+if TYPE_CHECKING or not compiled("pagi.server.exchange._awaitables_c"):
+    from pagi.server.exchange._awaitables_py import DONE, Done
+else:
+    from pagi.server.exchange._awaitables_c import DONE, Done
 
 __all__ = ["DONE", "Done"]
-
-# An exhausted iterator stays exhausted: awaiting it ends at once, in C.
-_EXHAUSTED: Final[Iterator[None]] = iter(())
-
-
-class Done:
-    """An awaitable whose result is ``None``, now."""
-
-    __slots__ = ()
-
-    def __await__(self) -> Generator[Any, Any, None]:
-        return _EXHAUSTED  # type: ignore[return-value]  # await needs only an iterator
-
-    def send(self, value: object) -> Any:
-        """Finish, as a coroutine does that has nothing to wait for."""
-        raise StopIteration
-
-    def throw(
-        self,
-        kind: type[BaseException] | BaseException,
-        value: BaseException | None = None,
-        traceback: TracebackType | None = None,
-    ) -> Any:
-        """Raise what is thrown: there is no frame that could catch it."""
-        if isinstance(kind, BaseException):
-            raise kind
-        raise value if value is not None else kind()
-
-    def close(self) -> None:
-        """Do nothing: nothing is open."""
-
-
-DONE: Final = Done()

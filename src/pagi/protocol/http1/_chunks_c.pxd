@@ -1,0 +1,1 @@
+cpdef Py_ssize_t take_chunks(bytes data, Py_ssize_t pos, long long room, list pieces) except -1

@@ -1,0 +1,9 @@
+"""Making exchanges: Python twin."""
+
+from __future__ import annotations
+
+from pagi.server.exchange.http import HTTPExchange
+
+__all__ = ["make_http_exchange"]
+
+make_http_exchange = HTTPExchange

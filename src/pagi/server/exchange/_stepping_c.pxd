@@ -1,0 +1,2 @@
+# cython: language_level=3
+cpdef tuple first_step(loop, task, base, app, exchange, scope)
