@@ -71,13 +71,13 @@ def answer(connection: Any, events: Iterable[Event]) -> bool:
 def serve(connection: Any, pieces: Iterable[bytes]) -> tuple[list[Event], bytes]:
     """Feed the pieces, answer every whole request by 200, and return all that happened."""
     seen: list[Event] = []
-    sent = b""
+    sent = []
     for piece in pieces:
         events = connection.receive_data(piece, 0.0)
         seen += events
         while answer(connection, events):
-            sent += output(connection)
+            sent.append(output(connection))
             events = connection.receive_data(b"", 0.0)
             seen += events
-        sent += output(connection)
-    return joined(seen), sent
+        sent.append(output(connection))
+    return joined(seen), b"".join(sent)
