@@ -15,11 +15,11 @@ an awaitable that is done unless the client is slow.
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any, Final
 
 from pagi.interface.errors import Disconnected, MessageError
 from pagi.server.exchange.awaitables import DONE
+from pagi.server.exchange.departure import is_departure
 from pagi.server.exchange.handles import ConnectionState, TransportState
 
 if TYPE_CHECKING:
@@ -244,7 +244,7 @@ class Exchange:
                 self._report("the application failed after its response was complete", error)
             return
         if self.connection.disconnect_reason is not None:
-            if error is not None and not isinstance(error, (OSError, asyncio.CancelledError)):
+            if error is not None and not is_departure(error):
                 self._report("the application failed after the client had gone", error)
             return
         if self._phase <= STARTED:
