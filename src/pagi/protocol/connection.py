@@ -65,6 +65,7 @@ class HTTPConnection(Protocol):
         *,
         size: int | None = None,
         trailers: bool = False,
+        at_least: int = 0,
     ) -> None:
         """Queue the head of the final response.
 
@@ -76,6 +77,7 @@ class HTTPConnection(Protocol):
                 where absent.
             size: length of the body in bytes if it is known and not declared in ``fields``.
             trailers: trailer fields will follow the body.
+            at_least: bytes of the body that are at hand: more than declared are refused.
         """
 
     def send_body(self, stream_id: int, data: bytes, *, end: bool = False) -> None:

@@ -11,6 +11,7 @@ from pagi.protocol._events_c cimport (
 )
 from pagi.protocol.http1._chunked_c cimport ChunkedReader
 from pagi.protocol.http1._head_c cimport parse_head
+from pagi.protocol.http1._request_c cimport keeps_alive, read_notes
 from pagi.protocol.http1._sender_c cimport ResponseSender
 from pagi.protocol.http1.states cimport (
     CHUNKED,
@@ -53,7 +54,7 @@ cdef class HTTP1Connection(ResponseSender):
     cdef Py_ssize_t _max_discarded_body
 
     cdef bint _bytes_wait(self)
-    cpdef list receive_data(self, bytes data, now)
+    cpdef list receive_data(self, bytes data, double now)
     cdef _receive(self, list events)
     cdef _forget_data(self)
     cdef bint _join_tail(self) except -1
@@ -66,7 +67,7 @@ cdef class HTTP1Connection(ResponseSender):
     cdef _receive_counted(self, list events)
     cdef _deliver_chunks(self, list events)
     cdef _end_request(self, list events, list trailers)
-    cpdef list receive_eof(self, now)
+    cpdef list receive_eof(self, double now)
     cdef _run_dry(self, list events)
     cpdef switch(self, Py_ssize_t stream_id, object fields)
     cpdef reset(self, Py_ssize_t stream_id, reason)

@@ -43,9 +43,9 @@ from pagi.protocol.events import (
 )
 from pagi.protocol.http1._chunked_py import ChunkedReader
 from pagi.protocol.http1._head_py import Notes, check_prefix, parse_head
+from pagi.protocol.http1._request_py import keeps_alive, read_notes
 from pagi.protocol.http1._sender_py import ResponseSender
 from pagi.protocol.http1.limits import HTTP1Limits
-from pagi.protocol.http1.request import keeps_alive, read_notes
 from pagi.protocol.http1.response import connect_head, error_response, switching_head
 from pagi.protocol.http1.states import (
     CHUNKED,
@@ -471,7 +471,7 @@ class HTTP1Connection(ResponseSender):
         elif self.read_state == READ_BODY:
             if self._left > self._max_discarded_body:
                 self._shut()
-        elif self.read_state == READ_DONE:
+        else:
             self.read_state = READ_HEAD
             self.write_state = WRITE_IDLE
             self._request = None

@@ -29,10 +29,10 @@ from pagi.protocol.http1.reasons import status_line
 from pagi.protocol.http1.target import other_form
 
 __all__ = [
-    "assemble_head",
-    "length_line",
     "Notes",
+    "assemble_head",
     "check_prefix",
+    "length_line",
     "parse_field",
     "parse_head",
     "serialize_head",

@@ -35,7 +35,10 @@ cdef class ResponseSender:
 
     cpdef send_informational(self, Py_ssize_t stream_id, int status, object fields)
     cdef RequestReceived _expect_head(self, Py_ssize_t stream_id)
-    cpdef send_head(self, Py_ssize_t stream_id, int status, object fields, size=*, bint trailers=*)
+    cpdef send_head(
+        self, Py_ssize_t stream_id, int status, object fields, size=*, bint trailers=*,
+        long long at_least=*
+    )
     cpdef send_response(self, Py_ssize_t stream_id, int status, object fields, bytes data)
     @cython.locals(
         request=RequestReceived, flags=cython.int, length=cython.longlong, lines=bytes,
@@ -51,9 +54,11 @@ cdef class ResponseSender:
     cdef bytes _unknown_length(self, RequestReceived request)
     cpdef send_body(self, Py_ssize_t stream_id, bytes data, bint end=*)
     cdef _end_body(self)
+    cdef _check_count(self, long long size)
     cdef _count(self, Py_ssize_t size)
     cdef _send_chunk(self, bytes data, bint last)
     cdef _send_bytes(self, bytes data, bint end)
+    cpdef expect_body(self, Py_ssize_t stream_id, long long size)
     cpdef account_body(self, Py_ssize_t stream_id, Py_ssize_t size)
     cpdef send_trailers(self, Py_ssize_t stream_id, object fields)
     cpdef consumed(self, Py_ssize_t stream_id, Py_ssize_t size)

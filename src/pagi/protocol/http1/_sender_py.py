@@ -21,7 +21,7 @@ from __future__ import annotations
 from typing import Final
 
 from pagi.protocol.connection import DefaultFields
-from pagi.protocol.errors import LocalProtocolError
+from pagi.protocol.errors import LocalProtocolError, ShortBodyError
 from pagi.protocol.events import Fields, RequestReceived
 from pagi.protocol.http1._head_py import assemble_head, length_line, serialize_head
 from pagi.protocol.http1.flags import HAS_DATE, HAS_SERVER, HAS_UPGRADE, WANTS_CLOSE
@@ -123,6 +123,7 @@ class ResponseSender:
         fields: Fields,
         size: int | None = None,
         trailers: bool = False,
+        at_least: int = 0,
     ) -> None:
         """Queue the head of the final response and choose its framing (RFC 9112 §6).
 
@@ -135,13 +136,17 @@ class ResponseSender:
             fields: fields in any case, see `HTTPConnection.send_head`.
             size: length of the body in bytes if it is known.
             trailers: trailer fields will follow; dropped where the framing has no place for them.
+            at_least: bytes of the body that are at hand.
 
         Raises:
             LocalProtocolError: no head is due, a field is not fit for the wire, or the declared
-                length is not ``size``.
+                length is not ``size`` or less than ``at_least``; nothing was queued.
         """
         known = _UNBOUNDED if size is None else size
-        self._queue(self._make_head(stream_id, status, fields, known, trailers, b""))
+        head = self._make_head(stream_id, status, fields, known, trailers, b"")
+        if self._to_send != _UNBOUNDED:
+            self._check_count(at_least)
+        self._queue(head)
         self.write_state = WRITE_BODY
 
     def send_response(self, stream_id: int, status: int, fields: Fields, data: bytes) -> None:
@@ -262,16 +267,19 @@ class ResponseSender:
         if self._to_send > 0:
             missing = self._to_send
             self._shut()
-            raise LocalProtocolError(f"the body is {missing} bytes shorter than declared")
+            raise ShortBodyError(f"the body is {missing} bytes shorter than declared")
         if self._trailers:
             self.write_state = WRITE_TRAILERS
         else:
             self._end_response()
 
-    def _count(self, size: int) -> None:
+    def _check_count(self, size: int) -> None:
         if size > self._to_send:
             excess = size - self._to_send
             raise LocalProtocolError(f"the body is {excess} bytes longer than declared")
+
+    def _count(self, size: int) -> None:
+        self._check_count(size)
         self._to_send -= size
 
     def _send_chunk(self, data: bytes, last: bool) -> None:
@@ -301,6 +309,17 @@ class ResponseSender:
     def body_is_raw(self) -> bool:
         """Body bytes travel as they are, so that a file may be sent around the machine."""
         return self.write_state == WRITE_BODY and not self._chunked_body and not self._swallow
+
+    def expect_body(self, stream_id: int, size: int) -> None:
+        """Make sure that ``size`` body bytes may follow, in whatever pieces.
+
+        Raises:
+            LocalProtocolError: no body is due, or it would be longer than declared.
+        """
+        if stream_id != self._stream_id or self.write_state != WRITE_BODY:
+            raise LocalProtocolError(f"no response body is due on stream {stream_id}")
+        if self._to_send != _UNBOUNDED:
+            self._check_count(size)
 
     def account_body(self, stream_id: int, size: int) -> None:
         """Note that ``size`` body bytes went around the machine, after all that was queued.

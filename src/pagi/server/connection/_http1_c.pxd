@@ -30,7 +30,7 @@ cdef class HTTP1Driver(ConnectionDriver):
     @cython.locals(exchange=Exchange, request=RequestReceived, context=ConnectionContext, template=dict)
     cdef _start(self)
     cpdef write_response(self, int status, fields, bytes data)
-    cpdef write_head(self, int status, fields, size, bint trailers)
+    cpdef write_head(self, int status, fields, size, bint trailers, long long at_least)
     cpdef write_body(self, bytes data, bint end)
     cpdef flush(self)
     cpdef response_complete(self)

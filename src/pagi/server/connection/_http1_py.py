@@ -257,9 +257,11 @@ class HTTP1Driver(ConnectionDriver):
         """Send a 1xx response."""
         self._http1.send_informational(self._stream_id, status, fields)
 
-    def write_head(self, status: int, fields: Fields, size: int | None, trailers: bool) -> None:
-        """Send the head; ``size`` is the body length if the whole body is at hand."""
-        self._http1.send_head(self._stream_id, status, fields, size, trailers)
+    def write_head(
+        self, status: int, fields: Fields, size: int | None, trailers: bool, at_least: int
+    ) -> None:
+        """Send the head; see `Stream.write_head`."""
+        self._http1.send_head(self._stream_id, status, fields, size, trailers, at_least)
 
     def write_response(self, status: int, fields: Fields, data: bytes) -> None:
         """Send a whole response: head, body and end. If it raises nothing was sent."""
@@ -288,10 +290,15 @@ class HTTP1Driver(ConnectionDriver):
         return self._http1.finished
 
     def reset(self, reason: str) -> None:
-        """Give the response up: what was written is sent, the rest is visibly missing."""
+        """Give the response up: what was written is sent, the rest is visibly missing.
+
+        After the application's own abort nothing more is sent.
+        """
         self._exchange = None
         self._http1.reset(self._stream_id, reason)
-        if not self._walking:
+        if reason == "app_abort":
+            self.abort(reason)
+        elif not self._walking:
             self._flush_now()
 
     def response_complete(self) -> None:
@@ -320,9 +327,10 @@ class HTTP1Driver(ConnectionDriver):
         plain socket; whatever the socket does not take at once goes through the transport, which
         knows how to wait.
         """
+        machine = self._http1
+        machine.expect_body(self._stream_id, count)
         self._flush_now()
         loop = self._context.service.loop
-        machine = self._http1
         out = self._raw_socket() if machine.body_is_raw else -1
         sent = 0
         while sent < count and not self._lost:

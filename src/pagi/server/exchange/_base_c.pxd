@@ -1,6 +1,7 @@
 # cython: language_level=3
 from pagi.server.exchange._handles_c cimport ConnectionState, TransportState
 from pagi.server.exchange._service_c cimport Service
+from pagi.server.exchange.phases cimport BODY, COMPLETE, IDLE, STARTED
 
 
 cdef class Exchange:

@@ -21,6 +21,7 @@ from pagi.interface.errors import Disconnected, MessageError
 from pagi.server.exchange.awaitables import DONE
 from pagi.server.exchange.departure import is_departure
 from pagi.server.exchange.handles import ConnectionState, TransportState
+from pagi.server.exchange.phases import BODY, COMPLETE, IDLE, STARTED
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -30,14 +31,7 @@ if TYPE_CHECKING:
     from pagi.server.exchange.service import Service
     from pagi.server.exchange.stream import Stream
 
-__all__ = ["BODY", "COMPLETE", "IDLE", "STARTED", "TRAILERS", "Exchange"]
-
-# Phases of a response; the diagram is in `pagi.server.exchange.http`.
-IDLE: Final = 0
-STARTED: Final = 1
-BODY: Final = 2
-TRAILERS: Final = 3
-COMPLETE: Final = 4
+__all__ = ["Exchange"]
 
 # A loop that goes on receiving after the end would spin for ever without yielding.
 MAX_DISCONNECT_RECEIVES: Final = 100

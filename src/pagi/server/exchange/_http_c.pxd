@@ -5,6 +5,7 @@ from pagi.protocol._events_c cimport RequestReceived
 from pagi.server.exchange._base_c cimport Exchange
 from pagi.server.exchange._service_c cimport Service
 from pagi.server.exchange._tasks_c cimport AppRunner
+from pagi.server.exchange.phases cimport BODY, COMPLETE, IDLE, STARTED, TRAILERS
 
 
 cdef class HTTPExchange(Exchange):
@@ -18,6 +19,6 @@ cdef class HTTPExchange(Exchange):
     cdef _send_body(self, dict message)
     cdef _write_whole(self, bytes data)
     cdef _write_body(self, bytes data, bint end)
-    cdef _write_head(self, size)
+    cdef _write_head(self, size, long long at_least)
     @cython.locals(service=Service)
     cdef _complete(self)

@@ -15,14 +15,16 @@ connection object, which the application sees.
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Final
 
 from pagi.interface.errors import MessageError
-from pagi.protocol.errors import LocalProtocolError
+from pagi.protocol.errors import LocalProtocolError, ShortBodyError
 from pagi.server.exchange.awaitables import DONE
-from pagi.server.exchange.base import BODY, COMPLETE, IDLE, STARTED, TRAILERS, Exchange
+from pagi.server.exchange.base import Exchange
 from pagi.server.exchange.files import FileBody, open_body
 from pagi.server.exchange.paths import decode_path
+from pagi.server.exchange.phases import BODY, COMPLETE, IDLE, STARTED, TRAILERS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -140,11 +142,19 @@ class HTTPExchange(Exchange):
                 f"http.response.start needs 'status', an int from 200 to 999; got {status!r}"
             )
         fields = message.get("headers", ())
-        self._fields = fields if type(fields) is list else list(fields)
+        self._fields = fields if type(fields) is list else self._as_fields(fields, message)
         self._trailers = bool(message.get("trailers", False))
         self._status = int(status)
         self._phase = STARTED
         self.connection.response_started = True
+
+    def _as_fields(self, fields: Any, message: Message) -> list[Any]:
+        try:
+            return list(fields)
+        except TypeError:
+            raise MessageError(
+                f"{message['type']} needs 'headers' as a list of pairs of bytes; got {fields!r}"
+            ) from None
 
     def _send_body(self, message: Message) -> None:
         data = message.get("body", b"")
@@ -184,16 +194,18 @@ class HTTPExchange(Exchange):
     def _write_body(self, data: bytes, end: bool) -> None:
         phase = self._phase
         if phase == STARTED:
-            self._write_head(len(data) if end and not self._trailers else None)
+            self._write_head(None, len(data))
         elif phase != BODY:
             raise self._unexpected("http.response.body")
-        if not self._head_only:
-            self.sent += len(data)
         stream = self._stream
         try:
             stream.write_body(data, end)
         except LocalProtocolError as exc:
+            if isinstance(exc, ShortBodyError):
+                self._truncate()
             raise MessageError(str(exc)) from None
+        if not self._head_only:
+            self.sent += len(data)
         if not end:
             stream.flush()
         elif self._trailers:
@@ -202,10 +214,10 @@ class HTTPExchange(Exchange):
         else:
             self._complete()
 
-    def _write_head(self, size: int | None) -> None:
-        """Write the head that was held back; on bad header bytes the scope is as before start."""
+    def _write_head(self, size: int | None, at_least: int) -> None:
+        """Write the head that was held back; if it is refused the scope is as before start."""
         try:
-            self._stream.write_head(self._status, self._fields, size, self._trailers)
+            self._stream.write_head(self._status, self._fields, size, self._trailers, at_least)
         except LocalProtocolError as exc:
             raise self._head_refused(exc) from None
         self._fields = None
@@ -249,7 +261,13 @@ class HTTPExchange(Exchange):
     def _send_early_hint(self, message: Message) -> None:
         if self._phase > STARTED:
             raise self._unexpected("http.response.early_hint")
-        links = [(b"link", bytes(link)) for link in message.get("links", ())]
+        links = message.get("links", ())
+        try:
+            links = [(b"link", bytes(memoryview(link))) for link in links]
+        except TypeError:
+            raise MessageError(
+                f"http.response.early_hint needs 'links' as a list of bytes; got {links!r}"
+            ) from None
         try:
             self._stream.write_informational(103, links)
         except LocalProtocolError as exc:
@@ -259,25 +277,27 @@ class HTTPExchange(Exchange):
     def _send_trailers(self, message: Message) -> None:
         if self._phase != TRAILERS:
             raise self._unexpected("http.response.trailers")
-        fields = list(message.get("headers", ()))
+        fields = (self._fields or []) + self._as_fields(message.get("headers", ()), message)
         if message.get("more_trailers", False):
-            self._fields = (self._fields or []) + fields
+            self._fields = fields
             return
         try:
-            self._stream.write_trailers((self._fields or []) + fields)
+            self._stream.write_trailers(fields)
         except LocalProtocolError as exc:
+            self._fields = None  # any of them may be at fault: they begin anew
             raise MessageError(str(exc)) from None
         self._complete()
 
     async def _full_flush(self) -> None:
         """Wait until all that was sent has been given to the operating system."""
-        if self._phase != COMPLETE:
-            await self._stream.drain_all()
+        if self._phase == STARTED:
+            self._write_head(None, 0)
+        await self._stream.drain_all()
 
     # ------------------------------------------------------------- files
 
     def _send_file_body(self, message: Message) -> Awaitable[None]:
-        if "file" in message and "fh" in message:
+        if ("file" in message) + ("fh" in message) + ("body" in message) > 1:
             raise MessageError("http.response.body takes one of 'body', 'file' and 'fh'")
         source = message["file"] if "file" in message else message["fh"]
         return self._send_file(message, source, message.get("offset"), message.get("length"), False)
@@ -292,36 +312,48 @@ class HTTPExchange(Exchange):
         """
         if self._phase not in (STARTED, BODY):
             raise self._unexpected(message["type"])
-        file = open_body(source, offset, length, self._service.flow)
+        file = open_body(source, offset, length)
         try:
             await self._write_file(file, more)
         finally:
             file.close()
 
     async def _write_file(self, file: FileBody, more: bool) -> None:
-        if self._phase == STARTED:
+        size = file.size
+        if self._phase == STARTED and (size is not None or self._head_only):
             whole = not more and not self._trailers
-            self._write_head(file.size if whole else None)
-        if self._head_only or file.size == 0:
-            self._write_body(b"", not more)
-            return
-        stream = self._stream
-        if file.size is not None and file.descriptor is not None:
-            done = await stream.write_file(file.descriptor, file.offset, file.size)
-            self.sent += done
-            if done < file.size:
-                if self.connection.disconnect_reason is None:
-                    raise OSError(f"the file ended {file.size - done} bytes early")
-                return
+            self._write_head(size if whole else None, size or 0)
+        if not self._head_only and size != 0:
+            if file.descriptor is not None and size is not None:
+                await self._write_descriptor(file, file.descriptor, size)
+            else:
+                await self._write_pieces(file)
+        if self.connection.disconnect_reason is not None:
+            await self._after_disconnect()
+        elif self._phase == STARTED and not more and not self._trailers:
+            self._write_whole(b"")
         else:
-            async for data in file.pieces(self._service.loop):
+            self._write_body(b"", not more)
+
+    async def _write_descriptor(self, file: FileBody, descriptor: int, size: int) -> None:
+        try:
+            done = await self._stream.write_file(descriptor, file.offset, size)
+        except LocalProtocolError as exc:
+            raise MessageError(str(exc)) from None
+        self.sent += done
+        file.moved(done)
+        if done < size and self.connection.disconnect_reason is None:
+            raise OSError(f"the file ended {size - done} bytes early")
+
+    async def _write_pieces(self, file: FileBody) -> None:
+        stream = self._stream
+        async with aclosing(file.pieces(self._service.loop)) as pieces:
+            async for data in pieces:
                 if self.connection.disconnect_reason is not None:
                     return
                 self._write_body(data, False)
                 if not stream.writable:
                     await stream.drain()
-        if self.connection.disconnect_reason is None:
-            self._write_body(b"", not more)
 
     def _send_server_error(self) -> None:
         self._fields = [
@@ -334,6 +366,6 @@ class HTTPExchange(Exchange):
         self._phase = STARTED
         self.connection.response_started = True
         try:
-            self._write_body(_SERVER_ERROR, True)
+            self._write_whole(_SERVER_ERROR)
         except MessageError:  # cannot be: these fields are ours
             self._truncate()

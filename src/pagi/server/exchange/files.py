@@ -15,7 +15,6 @@ from collections.abc import AsyncIterator
 from typing import Any, Final
 
 from pagi.interface.errors import MessageError
-from pagi.server.config.settings import Flow
 
 __all__ = ["FileBody", "open_body"]
 
@@ -31,16 +30,36 @@ class FileBody:
         size: bytes to send, or ``None`` if only reading will tell.
     """
 
-    __slots__ = ("_handle", "_owned", "descriptor", "offset", "size")
+    __slots__ = ("_handle", "_limit", "_owned", "_positioned", "descriptor", "offset", "size")
 
     def __init__(
-        self, descriptor: int | None, offset: int, size: int | None, handle: Any, owned: bool
+        self,
+        descriptor: int | None,
+        offset: int,
+        size: int | None,
+        handle: Any = None,
+        *,
+        limit: int | None = None,
+        owned: bool = False,
+        positioned: bool = False,
     ) -> None:
         self.descriptor = descriptor
         self.offset = offset
         self.size = size
         self._handle = handle
+        self._limit = limit
         self._owned = owned
+        self._positioned = positioned
+
+    def moved(self, count: int) -> None:
+        """Move the position of the source past ``count`` bytes, if that is where it began."""
+        if not self._positioned:
+            return
+        position = self.offset + count
+        if isinstance(self._handle, int):
+            os.lseek(self._handle, position, os.SEEK_SET)
+        else:
+            self._handle.seek(position)
 
     def close(self) -> None:
         """Close what was opened here; a handle or descriptor of the application stays open."""
@@ -49,8 +68,8 @@ class FileBody:
             self.descriptor = None
 
     async def pieces(self, loop: AbstractEventLoop) -> AsyncIterator[bytes]:
-        """Read the source to its end or to ``size`` bytes."""
-        handle, left = self._handle, self.size
+        """Read the source to its end or to the bound that the application gave."""
+        handle, left = self._handle, self._limit
         inline = isinstance(handle, io.BytesIO)
         while left is None or left > 0:
             wanted = PIECE_SIZE if left is None else min(PIECE_SIZE, left)
@@ -58,23 +77,24 @@ class FileBody:
                 data = handle.read(wanted)
             else:
                 data = await loop.run_in_executor(None, handle.read, wanted)
+            if data is None:
+                raise BlockingIOError("a file body needs a file in blocking mode")
+            if not isinstance(data, (bytes, bytearray, memoryview)):
+                raise MessageError(f"a file body needs read() to return bytes; got {data!r:.40}")
             if not data:
-                if left:
-                    raise OSError(f"the file ended {left} bytes early")
                 return
             if left is not None:
                 left -= len(data)
             yield bytes(data)
 
 
-def open_body(source: Any, offset: Any, length: Any, flow: Flow) -> FileBody:
+def open_body(source: Any, offset: Any, length: Any) -> FileBody:
     """Open a file body.
 
     Args:
         source: a path, a file descriptor, or an object with ``read``.
         offset: bytes to skip; ``None`` is 0, or for a handle its current position.
         length: bytes to send at most; ``None`` is to the end.
-        flow: bounds of the flow of bodies.
 
     Raises:
         MessageError: the arguments have the wrong shape.
@@ -86,15 +106,8 @@ def open_body(source: Any, offset: Any, length: Any, flow: Flow) -> FileBody:
     if isinstance(source, (str, bytes, os.PathLike)):
         return _open_path(source, offset or 0, length)
     if isinstance(source, int) and not isinstance(source, bool):
-        return _from_descriptor(source, source, offset, length)
+        return _from_descriptor(source, offset, length)
     if hasattr(source, "read"):
-        try:
-            descriptor = source.fileno()
-        except (AttributeError, OSError, ValueError):
-            descriptor = None
-        if descriptor is not None and stat.S_ISREG(os.fstat(descriptor).st_mode):
-            position = offset if offset is not None else source.tell()
-            return _from_descriptor(descriptor, source, position, length)
         return _from_handle(source, offset, length)
     raise MessageError(f"a file body needs a path or an open binary file; got {source!r}")
 
@@ -108,28 +121,49 @@ def _open_path(path: Any, offset: int, length: int | None) -> FileBody:
     except BaseException:
         os.close(descriptor)
         raise
-    return FileBody(descriptor, offset, _span(status.st_size, offset, length), None, True)
+    return FileBody(descriptor, offset, _span(status.st_size, offset, length), owned=True)
 
 
-def _from_descriptor(
-    descriptor: int, handle: Any, offset: int | None, length: int | None
-) -> FileBody:
+def _from_descriptor(descriptor: int, offset: int | None, length: int | None) -> FileBody:
     status = os.fstat(descriptor)
     if not stat.S_ISREG(status.st_mode):
         reader = os.fdopen(descriptor, "rb", buffering=0, closefd=False)
         return _from_handle(reader, offset, length)
-    if offset is None:
-        offset = os.lseek(descriptor, 0, os.SEEK_CUR)
-    return FileBody(descriptor, offset, _span(status.st_size, offset, length), handle, False)
+    start = os.lseek(descriptor, 0, os.SEEK_CUR) if offset is None else offset
+    size = _span(status.st_size, start, length)
+    return FileBody(descriptor, start, size, descriptor, positioned=offset is None)
 
 
 def _from_handle(handle: Any, offset: int | None, length: int | None) -> FileBody:
+    descriptor = _plain_descriptor(handle)
+    if descriptor is not None:
+        status = os.fstat(descriptor)
+        if stat.S_ISREG(status.st_mode):
+            start = handle.tell() if offset is None else offset
+            size = _span(status.st_size, start, length)
+            return FileBody(descriptor, start, size, handle, positioned=offset is None)
     if offset is not None:
+        if not hasattr(handle, "seek"):
+            raise MessageError("'offset' needs a file that can be sought")
         handle.seek(offset)
-    size = length
     if isinstance(handle, io.BytesIO):
         size = _span(handle.getbuffer().nbytes, handle.tell(), length)
-    return FileBody(None, 0, size, handle, False)
+        return FileBody(None, 0, size, handle, limit=size)
+    return FileBody(None, 0, None, handle, limit=length)
+
+
+def _plain_descriptor(handle: Any) -> int | None:
+    """Return the descriptor behind a file object, if reading it gives what ``read`` would.
+
+    A `gzip.GzipFile` has a descriptor too, but what is behind it are other bytes.
+    """
+    file = getattr(handle, "file", handle)  # tempfile wraps its files
+    raw = getattr(file, "raw", file)
+    if not isinstance(raw, io.FileIO) or raw.closed:
+        return None
+    if isinstance(file, io.BufferedRandom):
+        file.flush()
+    return raw.fileno()
 
 
 def _span(size: int, offset: int, length: int | None) -> int:

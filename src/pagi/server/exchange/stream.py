@@ -57,14 +57,22 @@ class Stream(Protocol):
     def write_informational(self, status: int, fields: Fields) -> None:
         """Send a 1xx response."""
 
-    def write_head(self, status: int, fields: Fields, size: int | None, trailers: bool) -> None:
-        """Send the head; ``size`` is the body length if the whole body is at hand."""
+    def write_head(
+        self, status: int, fields: Fields, size: int | None, trailers: bool, at_least: int
+    ) -> None:
+        """Send the head. If it raises nothing was sent.
+
+        ``size`` is the length of the body if it is known, ``at_least`` that of what is at hand.
+        """
 
     def write_response(self, status: int, fields: Fields, data: bytes) -> None:
         """Send a whole response: head, body and end. If it raises nothing was sent."""
 
     def write_body(self, data: bytes, end: bool) -> None:
-        """Send body bytes; ``end`` completes the body."""
+        """Send body bytes; ``end`` completes the body.
+
+        Raises `ShortBodyError` if the body is shorter than declared: only `reset` may follow.
+        """
 
     def write_trailers(self, fields: Fields) -> None:
         """Send trailer fields and complete the response."""
@@ -73,6 +81,7 @@ class Stream(Protocol):
         """Send ``count`` bytes of an open regular file as body bytes, without ending the body.
 
         Returns the number of bytes sent: fewer if the file ended early or the peer has gone.
+        Raises `LocalProtocolError` before anything is sent if they are more than declared.
         Cancelling it leaves the response unfinished.
         """
 

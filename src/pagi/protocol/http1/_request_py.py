@@ -11,7 +11,7 @@ from typing import Final
 from pagi.protocol.errors import RemoteProtocolError
 from pagi.protocol.events import RequestReceived
 from pagi.protocol.grammar import TOKEN, list_members
-from pagi.protocol.http1.head import Notes
+from pagi.protocol.http1._head_py import Notes
 from pagi.protocol.http1.limits import MAX_SIZE
 from pagi.protocol.http1.states import CHUNKED
 
@@ -106,7 +106,9 @@ def _join_cookies(event: RequestReceived, values: list[bytes]) -> None:
 
 def keeps_alive(event: RequestReceived, notes: Notes | None) -> bool:
     """Tell whether the peer wants the connection to persist (RFC 9112 §9.3)."""
-    options = list_members(notes.get(b"connection", [])) if notes else []
+    if notes is None or b"connection" not in notes:
+        return event.http_version != "1.0"
+    options = list_members(notes[b"connection"])
     if b"close" in options:
         return False
     return event.http_version != "1.0" or b"keep-alive" in options
