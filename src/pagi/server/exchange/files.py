@@ -11,7 +11,7 @@ import io
 import os
 import stat
 from asyncio import AbstractEventLoop
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any, Final
 
 from pagi.interface.errors import MessageError
@@ -67,7 +67,7 @@ class FileBody:
             os.close(self.descriptor)
             self.descriptor = None
 
-    async def pieces(self, loop: AbstractEventLoop) -> AsyncIterator[bytes]:
+    async def pieces(self, loop: AbstractEventLoop) -> AsyncGenerator[bytes, None]:
         """Read the source to its end or to the bound that the application gave."""
         handle, left = self._handle, self._limit
         inline = isinstance(handle, io.BytesIO)

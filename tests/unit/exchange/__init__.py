@@ -1,0 +1,1 @@
+"""The application's side of a request, with a stream that is not there."""
