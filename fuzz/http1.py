@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import random
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -129,7 +130,9 @@ def fuzz_by_coverage(seconds: float, seed: int, paths: list[str]) -> None:
 
     atheris.instrument_all()
     arguments = [f"-max_total_time={int(seconds)}", f"-seed={seed}", "-max_len=4000"]
-    atheris.Setup(["fuzz.http1", *arguments, *(paths or [str(CORPUS)])], check)
+    # what is found goes into the first folder: not into the corpus
+    found = tempfile.mkdtemp(prefix="fuzz-http1-")
+    atheris.Setup(["fuzz.http1", *arguments, found, *(paths or [str(CORPUS)])], check)
     atheris.Fuzz()
 
 
