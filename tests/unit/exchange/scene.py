@@ -15,6 +15,7 @@ from pagi.protocol.errors import LocalProtocolError
 from pagi.protocol.events import RequestReceived
 from pagi.server.exchange.http import HTTPExchange
 from pagi.server.exchange.service import Service
+from pagi.server.exchange.stream import Stream
 
 START = {"type": "http.response.start", "status": 200, "headers": []}
 LAST = {"type": "http.response.body", "body": b"bye"}
@@ -36,7 +37,7 @@ def request(method: str = "GET", path: bytes = b"/", **fields: Any) -> RequestRe
     return RequestReceived(1, method, path, fields.pop("query", b""), [(b"host", b"h")], **fields)
 
 
-class FakeStream:
+class FakeStream(Stream):
     """Notes what the exchange asks of the wire.
 
     Attributes:
@@ -46,9 +47,9 @@ class FakeStream:
     """
 
     def __init__(self) -> None:
+        super().__init__()
         self.calls: list[tuple[Any, ...]] = []
         self.refusals: dict[str, str | Exception] = {}
-        self.writable = True
         self.buffered = 0
         self.file_limit = 1 << 30
         self.waiting: list[asyncio.Future[None]] = []

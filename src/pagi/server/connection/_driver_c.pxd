@@ -1,8 +1,9 @@
 # cython: language_level=3
 from pagi.server.connection._context_c cimport Clock, ConnectionContext
+from pagi.server.exchange._stream_c cimport Stream
 
 
-cdef class ConnectionDriver:
+cdef class ConnectionDriver(Stream):
     cdef object __weakref__
     cdef object _client
     cdef object _client_text
@@ -24,7 +25,6 @@ cdef class ConnectionDriver:
     cdef Py_ssize_t _write_mark
     cdef Py_ssize_t _write_moved
     cdef double _write_since
-    cdef public bint writable
 
     cpdef _opened(self, bint full)
     cpdef _closed(self, reason, detail)

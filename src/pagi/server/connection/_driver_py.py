@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from pagi.server.exchange.stream import Stream
+
 if TYPE_CHECKING:
     from pagi.server.connection.context import ConnectionContext
 
@@ -20,8 +22,11 @@ __all__ = ["RESOLUTION", "ConnectionDriver"]
 RESOLUTION: Final = 1.0
 
 
-class ConnectionDriver:
-    """Transport, output and end of one connection. Subclasses walk a machine's events."""
+class ConnectionDriver(Stream):
+    """Transport, output and end of one connection. Subclasses walk a machine's events.
+
+    It is also a `Stream`, because HTTP/1 has one stream at a time and the driver is it.
+    """
 
     __slots__ = (
         "__weakref__",
@@ -45,7 +50,6 @@ class ConnectionDriver:
         "_write_mark",
         "_write_moved",
         "_write_since",
-        "writable",
     )
 
     def __init__(self, context: ConnectionContext) -> None:

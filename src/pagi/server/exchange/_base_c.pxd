@@ -1,12 +1,13 @@
 # cython: language_level=3
 from pagi.server.exchange._handles_c cimport ConnectionState, TransportState
 from pagi.server.exchange._service_c cimport Service
+from pagi.server.exchange._stream_c cimport Stream
 from pagi.server.exchange.phases cimport BODY, COMPLETE, IDLE, STARTED
 
 
 cdef class Exchange:
     cdef Service _service
-    cdef object _stream
+    cdef Stream _stream
     cdef public object client
     cdef public Py_ssize_t sent
     cdef public ConnectionState connection

@@ -4,6 +4,7 @@ cimport cython
 from pagi.protocol._events_c cimport RequestReceived
 from pagi.server.exchange._base_c cimport Exchange
 from pagi.server.exchange._service_c cimport Service
+from pagi.server.exchange._stream_c cimport Stream
 from pagi.server.exchange._tasks_c cimport AppRunner
 from pagi.server.exchange.phases cimport BODY, COMPLETE, IDLE, STARTED, TRAILERS
 
@@ -18,6 +19,7 @@ cdef class HTTPExchange(Exchange):
     cdef _send_start(self, dict message)
     cdef _send_body(self, dict message)
     cdef _write_whole(self, bytes data)
+    @cython.locals(stream=Stream)
     cdef _write_body(self, bytes data, bint end)
     cdef _write_head(self, size, long long at_least)
     @cython.locals(service=Service)

@@ -113,7 +113,7 @@ class HTTPExchange(Exchange):
         if service.check is not None:
             service.check(kind, message)
         if type(message) is not dict:
-            message = dict(message)
+            message = dict(message)  # any mapping will do
         if kind == "http.response.start":
             self._send_start(message)
             return DONE

@@ -11,7 +11,7 @@ from pagi.server.exchange._handles_c cimport ConnectionState, TransportState
 __all__ = ["make_http_exchange"]
 
 
-cpdef HTTPExchange make_http_exchange(Service service, stream, client):
+cpdef HTTPExchange make_http_exchange(Service service, Stream stream, client):
     """Make the exchange of one http scope."""
     cdef HTTPExchange exchange = HTTPExchange.__new__(HTTPExchange)
     cdef ConnectionState connection = ConnectionState.__new__(ConnectionState)

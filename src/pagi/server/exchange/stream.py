@@ -1,101 +1,14 @@
-"""`Stream`: what an exchange may ask of the wire.
-
-The exchange declares the port and the driver implements it (ports and adapters), so that
-exchanges are tested with a fake stream and never learn which version of HTTP they run on.
-"""
+"""`Stream`, the port of an exchange: facade over the compiled and the Python twin."""
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING
 
-from pagi.protocol.events import Fields
+from pagi._build import compiled
 
-__all__ = ["Stream", "StreamUser"]
+if TYPE_CHECKING or not compiled("pagi.server.exchange._stream_c"):
+    from pagi.server.exchange._stream_py import Stream
+else:
+    from pagi.server.exchange._stream_c import Stream
 
-
-class StreamUser(Protocol):
-    """What a stream may call on the exchange that uses it."""
-
-    def feed(self, data: bytes) -> None:
-        """Take request body bytes."""
-
-    def feed_end(self, trailers: Fields) -> None:
-        """Take the end of the request body."""
-
-    def disconnected(self, reason: str, detail: str | None = None, status: int = 0) -> None:
-        """Learn that the peer has gone or that the connection was given up.
-
-        ``status`` is that of an answer which the server gave in the application's place, or 0.
-        """
-
-    def above_high_water(self) -> None:
-        """Learn that the buffered amount crossed the high mark."""
-
-    def drained(self) -> None:
-        """Learn that the buffered amount fell below the low mark."""
-
-
-class Stream(Protocol):
-    """One request on the wire, seen from the application's side.
-
-    ``write_*`` raise `LocalProtocolError` for what may not be sent and leave the stream usable.
-    After the stream was completed, reset or lost they must not be called.
-    """
-
-    writable: bool
-    """False from the moment the buffered amount reaches the high mark until it is below the low."""
-
-    def buffered_amount(self) -> int:
-        """Bytes accepted and not yet given to the operating system."""
-
-    def want_body(self) -> None:
-        """The application began to read: let the peer send its body (100-continue)."""
-
-    def consumed(self, size: int) -> None:
-        """The application took ``size`` body bytes: reading may go on."""
-
-    def write_informational(self, status: int, fields: Fields) -> None:
-        """Send a 1xx response."""
-
-    def write_head(
-        self, status: int, fields: Fields, size: int | None, trailers: bool, at_least: int
-    ) -> None:
-        """Send the head. If it raises nothing was sent.
-
-        ``size`` is the length of the body if it is known, ``at_least`` that of what is at hand.
-        """
-
-    def write_response(self, status: int, fields: Fields, data: bytes) -> None:
-        """Send a whole response: head, body and end. If it raises nothing was sent."""
-
-    def write_body(self, data: bytes, end: bool) -> None:
-        """Send body bytes; ``end`` completes the body.
-
-        Raises `ShortBodyError` if the body is shorter than declared: only `reset` may follow.
-        """
-
-    def write_trailers(self, fields: Fields) -> None:
-        """Send trailer fields and complete the response."""
-
-    async def write_file(self, descriptor: int, offset: int, count: int) -> int:
-        """Send ``count`` bytes of an open regular file as body bytes, without ending the body.
-
-        Returns the number of bytes sent: fewer if the file ended early or the peer has gone.
-        Raises `LocalProtocolError` before anything is sent if they are more than declared.
-        Cancelling it leaves the response unfinished.
-        """
-
-    def flush(self) -> None:
-        """End of one ``send``: what was written may be given to the transport."""
-
-    def reset(self, reason: str) -> None:
-        """Give the response up: it must not look whole to the peer."""
-
-    def response_complete(self) -> None:
-        """The exchange needs the stream no more."""
-
-    async def drain(self) -> None:
-        """Wait until ``writable``; also returns when the stream is lost."""
-
-    async def drain_all(self) -> None:
-        """Wait until nothing is buffered; also returns when the stream is lost."""
+__all__ = ["Stream"]
