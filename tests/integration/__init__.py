@@ -1,0 +1,1 @@
+"""The server together with what people use: frameworks, clients, a browser, a fresh clone."""

@@ -1,0 +1,1 @@
+"""One application in each framework; all have the same addresses (see `common`)."""
