@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from pagi.server.connection.kernel import is_reset, unacknowledged
 from pagi.server.exchange.stream import Stream
 
 if TYPE_CHECKING:
@@ -86,6 +87,9 @@ class ConnectionDriver(Stream):
     def _crossed(self, high: bool) -> None:
         """The buffered amount reached the high mark, or fell below the low one."""
 
+    def _writable_again(self) -> None:
+        """The peer has taken what it was given: its next requests may have their turn."""
+
     def _check_reading(self, now: float) -> None:
         """Compare the deadlines of what the peer owes with ``now``."""
 
@@ -145,6 +149,7 @@ class ConnectionDriver(Stream):
         self._wake_waiters()
         if not self._draining_all:
             self._crossed(False)
+        self._writable_again()
 
     # ------------------------------------------------------------- output
 
@@ -181,7 +186,11 @@ class ConnectionDriver(Stream):
         linger = self._context.timeouts.linger_timeout
         if self._machine.peer_may_send and linger and transport.can_write_eof():
             self._linger_until = self._clock.now + linger + RESOLUTION
-            transport.write_eof()
+            try:
+                transport.write_eof()
+            except OSError:  # the peer has reset the connection
+                transport.abort()
+                return
             if not self._reading:
                 self._reading = True
                 transport.resume_reading()
@@ -223,13 +232,16 @@ class ConnectionDriver(Stream):
             if not waiter.done():
                 waiter.set_result(None)
 
+    def _descriptor(self) -> int:
+        """Return the descriptor of the transport's socket, or -1 if it has none."""
+        sock = self._transport.get_extra_info("socket")
+        return -1 if sock is None else int(sock.fileno())
+
     def _raw_socket(self) -> int:
         """Return the descriptor of the transport's plain socket, or -1 (TLS, pipes, tests)."""
-        transport = self._transport
-        if transport.get_extra_info("sslcontext") is not None:
+        if self._transport.get_extra_info("sslcontext") is not None:
             return -1
-        sock = transport.get_extra_info("socket")
-        return -1 if sock is None else int(sock.fileno())
+        return self._descriptor()
 
     # ------------------------------------------------------------- what the worker calls
 
@@ -237,16 +249,24 @@ class ConnectionDriver(Stream):
         """Compare the deadlines with ``now``."""
         if self._lost:
             return
-        if self._linger_until:
-            if now > self._linger_until:
-                self._transport.abort()
+        if now - self._read_at < 2 * RESOLUTION and is_reset(self._descriptor()):
+            self._transport.abort()
             return
-        if self._transport.get_write_buffer_size():
+        waiting = self._transport.get_write_buffer_size()
+        if waiting:
             self._check_writing(now, self._context.timeouts.write_timeout)
-        self._check_reading(now)
+        else:
+            self._write_since = 0.0
+        if not self._linger_until:
+            self._check_reading(now)
+        elif waiting:
+            self._linger_until += 1.0  # it begins when the peer has the response
+        elif now > self._linger_until:
+            self._transport.abort()
 
     def _check_writing(self, now: float, timeout: float | None) -> None:
         mark = int(self._transport.get_write_buffer_size()) - self._write_moved
+        mark += unacknowledged(self._descriptor())
         if mark != self._write_mark or not self._write_since:
             self._write_mark = mark
             self._write_since = now

@@ -13,14 +13,7 @@ exchange in progress: HTTP/1 has one at a time. Two rules keep it simple:
 
 from __future__ import annotations
 
-from array import array
 from typing import TYPE_CHECKING, Any, Final
-
-try:
-    from fcntl import ioctl
-    from termios import FIONREAD
-except ImportError:  # Windows
-    ioctl = None  # type: ignore[assignment]  # told apart where it is used
 
 from pagi.protocol.events import (
     BodyReceived,
@@ -32,6 +25,7 @@ from pagi.protocol.events import (
 )
 from pagi.protocol.http1.connection import HTTP1Connection
 from pagi.server.connection.driver import RESOLUTION, ConnectionDriver
+from pagi.server.connection.kernel import unread
 from pagi.server.connection.sendfile import PIECE_SIZE, read_piece, send_window
 from pagi.server.exchange.making import make_http_exchange
 
@@ -94,6 +88,13 @@ class HTTP1Driver(ConnectionDriver):
             else:
                 self._exchange.drained()
 
+    def _writable_again(self) -> None:
+        if self._exchange is None and not self._lost:
+            if self._http1.pending:
+                self._context.service.loop.call_soon(self._go_on)
+            if not self._reading:
+                self._update_reading()
+
     # ------------------------------------------------------------- what the transport calls
 
     def data_received(self, data: bytes) -> None:
@@ -129,17 +130,22 @@ class HTTP1Driver(ConnectionDriver):
                     self._start()
                 if not machine.pending or self._lost:
                     break
+                if machine.buffered(self._stream_id) >= FLUSH_SIZE:
+                    self._flush_now()
+                if not self.writable:  # a peer that asks on and reads nothing
+                    break
                 events = machine.receive_data(b"", self._read_at)
         finally:
             self._walking = False
         self._flush_now()
         if self._exchange is None:
             if machine.idle:
-                self._idle_since = self._read_at
+                if self._served:
+                    self._idle_since = self._read_at
                 self._head_since = 0.0
-            elif not self._head_since:
-                self._head_since = self._read_at
-        if machine.reading_paused or not self._reading:
+            elif not self._head_since and not machine.pending:
+                self._head_since = self._read_at if self._served else self._idle_since
+        if machine.reading_paused or not self._reading or not self.writable:
             self._update_reading()
 
     def _handle(self, event: Any) -> None:
@@ -209,7 +215,7 @@ class HTTP1Driver(ConnectionDriver):
 
     def _go_on(self) -> None:
         """Take up pipelined requests after a response that was completed between walks."""
-        if not self._lost and self._exchange is None and self._http1.pending:
+        if self._exchange is None and self._http1.pending and self.writable and not self._lost:
             self._walk(self._http1.receive_data(b"", self._read_at))
 
     def _refuse_at_capacity(self) -> None:
@@ -224,16 +230,21 @@ class HTTP1Driver(ConnectionDriver):
     # ------------------------------------------------------------- reading
 
     def _update_reading(self) -> None:
-        """Read on, or stop: the application or the pipeline has enough for now."""
-        wanted = not self._http1.reading_paused and (
-            self._exchange is None
-            or self._inbound < self._context.flow.read_high_watermark
-            or self._exchange.wants_body
-        )
-        if wanted != self._reading and not self._lost:
+        """Read on, or stop: the application, the pipeline or the peer has enough for now."""
+        if self._exchange is None:
+            wanted = self.writable or self._http1.reading_body
+        else:
+            wanted = (
+                self._inbound < self._context.flow.read_high_watermark or self._exchange.wants_body
+            )
+        if self._http1.reading_paused:
+            wanted = False
+        if wanted != self._reading and not self._lost and not self._linger_until:
             self._reading = wanted
             if wanted:
                 self._read_at = self._clock.now
+                if self._head_since:
+                    self._head_since = self._read_at
                 self._transport.resume_reading()
             else:
                 self._transport.pause_reading()
@@ -374,6 +385,8 @@ class HTTP1Driver(ConnectionDriver):
             ):
                 self._time_out("the peer stopped sending its body")
         elif machine.idle:
+            if self._transport.get_write_buffer_size():
+                self._idle_since = now  # the response is still on its way
             timeout = timeouts.keepalive_timeout if self._served else timeouts.header_timeout
             if timeout is not None and now - self._idle_since >= timeout + RESOLUTION:
                 self._close("idle_timeout")
@@ -382,7 +395,7 @@ class HTTP1Driver(ConnectionDriver):
         else:
             timeout = timeouts.header_timeout
             since = self._head_since or self._read_at
-            if timeout is not None and now - since >= timeout + RESOLUTION:
+            if timeout is not None and now - since >= timeout + RESOLUTION and self._reading:
                 self._time_out("the peer did not finish its request in time")
 
     def _time_out(self, detail: str) -> None:
@@ -406,17 +419,5 @@ class HTTP1Driver(ConnectionDriver):
         self._stopping_since = self._clock.now
         if self._exchange is not None:
             self._http1.close()
-        elif self._served and self._http1.idle and not self._bytes_waiting():
+        elif self._served and self._http1.idle and not unread(self._raw_socket()):
             self._close("server_shutdown")
-
-    def _bytes_waiting(self) -> bool:
-        """Tell whether the socket holds bytes that were not read yet."""
-        descriptor = self._raw_socket()
-        if descriptor < 0 or ioctl is None:
-            return False
-        count = array("i", [0])
-        try:
-            ioctl(descriptor, FIONREAD, count)
-        except OSError:
-            return False
-        return count[0] > 0
