@@ -8,7 +8,7 @@ intermediate frame for the context.
 import asyncio.tasks
 from asyncio.tasks import _enter_task, _leave_task
 
-from pagi.server.exchange._stepping_py import _as_coroutine
+from pagi.server.exchange._stepping_py import as_coroutine
 
 __all__ = ["first_step"]
 
@@ -52,7 +52,7 @@ cdef tuple begin(object context, object app, object exchange, object scope):
     try:
         running = app(scope, exchange.receive, exchange.send)
         if not PyCoro_CheckExact(running) and not hasattr(running, "send"):
-            running = _as_coroutine(running)
+            running = as_coroutine(running)
         if pagi_step(running, &result):
             return running, pagi_steal(result), context
         return None

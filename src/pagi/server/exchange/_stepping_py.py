@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from asyncio.tasks import _enter_task, _leave_task  # type: ignore[attr-defined]  # public in C
 from contextvars import Context
+from inspect import isawaitable
 from typing import Any
 
-__all__ = ["first_step"]
+__all__ = ["as_coroutine", "first_step"]
 
 
-async def _as_coroutine(awaitable: Any) -> Any:
+async def as_coroutine(awaitable: Any) -> Any:
     """Give an awaitable that is no coroutine (a future, say) the methods of one."""
+    if not isawaitable(awaitable):
+        raise TypeError(f"the application must return an awaitable; it returned {awaitable!r:.80}")
     return await awaitable
 
 
 def _begin(app: Any, exchange: Any, scope: Any) -> tuple[Any, Any]:
     running = app(scope, exchange.receive, exchange.send)
     if not hasattr(running, "send"):
-        running = _as_coroutine(running)
+        running = as_coroutine(running)
     return running, running.send(None)
 
 

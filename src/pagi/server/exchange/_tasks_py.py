@@ -13,7 +13,8 @@ run a request we take a seat, make its task the current one, and send the first 
 application's coroutine ourselves.
 
 * The application finishes in that step: the seat never woke and goes back, *if nobody can tell
-  that it was used*: no new reference or weak reference to the task, not cancelled, not renamed.
+  that it was used*: no new reference or weak reference to the task, not cancelled, not renamed,
+  nobody who waits for its end.
   Otherwise it is thrown away, so that state tied to a task never reaches another request.
 * The application waits for a future: we wake the seat, it yields that same future to its task,
   and from then on the task runs the application like any other. When the application ends the
@@ -37,6 +38,7 @@ from types import coroutine
 from typing import Any
 from weakref import getweakrefcount
 
+from pagi.server.exchange._stepping_py import as_coroutine
 from pagi.server.exchange.stepping import first_step
 
 __all__ = ["AppRunner", "Seat"]
@@ -253,6 +255,7 @@ class AppRunner:
             not seat.cancelled
             and getweakrefcount(task) == seat.weak_references
             and task.get_name() is seat.name
+            and not task._callbacks
         )
 
     def _wake_for(self, seat: Seat, exchange: Any, begun: Any) -> None:
@@ -288,6 +291,9 @@ class AppRunner:
             await seat
         except asyncio.CancelledError as exc:
             error = exc
+            # As a task does: what it waits for is cancelled, and it only if that cannot be.
+            if seat.waiting_for is not None and seat.waiting_for.cancel(*exc.args):
+                error = None
         exchange = seat.exchange
         if exchange is None:
             if error is not None:
@@ -313,7 +319,7 @@ class AppRunner:
     async def _run(self, app: Any, exchange: Any, scope: Any) -> None:
         error: BaseException | None = None
         try:
-            await app(scope, exchange.receive, exchange.send)
+            await as_coroutine(app(scope, exchange.receive, exchange.send))
         except BaseException as exc:
             error = exc
         exchange.app_finished(error)

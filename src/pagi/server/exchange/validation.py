@@ -94,7 +94,7 @@ def check_message(kind: str, message: Mapping[str, Any]) -> None:
     Raises:
         MessageError: a required field is missing, or a field has the wrong type.
     """
-    shape = _SHAPES.get(kind)
+    shape = _SHAPES.get(kind) if isinstance(kind, str) else None
     if shape is None:
         return
     for name, (required, expected, check) in shape.items():
