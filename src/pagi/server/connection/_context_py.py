@@ -14,7 +14,11 @@ from pagi.protocol.http1.limits import HTTP1Limits
 from pagi.server.config.settings import Flow, Timeouts
 from pagi.server.exchange.service import Service
 
-__all__ = ["Clock", "ConnectionContext"]
+__all__ = ["RECEIVE_SIZE", "Clock", "ConnectionContext"]
+
+#: Bytes read from a socket at a time. Below what malloc maps from the system afresh for each
+#: piece (128 KiB), and small enough to stay in the processor's cache from read to use.
+RECEIVE_SIZE = 65_536
 
 
 class Clock:
@@ -45,6 +49,8 @@ class ConnectionContext:
         flow: water marks.
         connections: the open connections of the worker; drivers add and remove themselves.
         max_connections: beyond this many a new connection is answered with 503.
+        receive_buffer: what all connections read into, one after the other; its bytes are
+            taken out before anything else can run.
         scheme: of the listener.
         log_rejected: called with ``(client, status, detail)`` for a request that never reached
             the application, or ``None``.
@@ -62,6 +68,7 @@ class ConnectionContext:
         "log_rejected",
         "logger",
         "max_connections",
+        "receive_buffer",
         "rejected",
         "scheme",
         "service",
@@ -97,3 +104,4 @@ class ConnectionContext:
         self.closed = closed
         self.logger = logger or logging.getLogger("pagi.connection")
         self.rejected = 0
+        self.receive_buffer = bytearray(RECEIVE_SIZE)

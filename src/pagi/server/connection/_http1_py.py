@@ -26,6 +26,7 @@ from pagi.protocol.events import (
 from pagi.protocol.http1.connection import HTTP1Connection
 from pagi.server.connection.driver import RESOLUTION, ConnectionDriver
 from pagi.server.connection.kernel import unread
+from pagi.server.connection.receive import take_bytes
 from pagi.server.connection.sendfile import PIECE_SIZE, read_piece, send_window
 from pagi.server.exchange.making import make_http_exchange
 
@@ -96,6 +97,21 @@ class HTTP1Driver(ConnectionDriver):
                 self._update_reading()
 
     # ------------------------------------------------------------- what the transport calls
+
+    def is_buffered_protocol(self) -> bool:
+        """Tell aiofastnet to read into `get_buffer`."""
+        return True
+
+    def get_buffer(self, size_hint: int) -> bytearray:
+        """Return what the transport reads into: one buffer for all connections.
+
+        asyncio's own transports call `data_received` instead, with bytes that they allocate.
+        """
+        return self._context.receive_buffer
+
+    def buffer_updated(self, size: int) -> None:
+        """Take ``size`` bytes of the peer out of the buffer."""
+        self.data_received(take_bytes(self._context.receive_buffer, size))
 
     def data_received(self, data: bytes) -> None:
         """Take bytes of the peer."""

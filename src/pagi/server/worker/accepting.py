@@ -87,7 +87,6 @@ class Acceptor:
         self._make_protocol = make_protocol
         self._make_transport = make_transport
         self._logger = logger
-        self._nodelay = listener.family in (socket.AF_INET, socket.AF_INET6)
         self._open = False
         self._pause: asyncio.TimerHandle | None = None
         self._short = False
@@ -129,13 +128,7 @@ class Acceptor:
                     return False
                 self._wait_for_descriptors(exc)
                 return False
-            sock.setblocking(False)
-            if self._nodelay:
-                try:
-                    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                except OSError:  # reset before it was accepted
-                    sock.close()
-                    continue
+            sock.setblocking(False)  # TCP_NODELAY is what every transport sets by itself
             self._make_transport(self._loop, sock, self._make_protocol())
         return True
 
