@@ -179,22 +179,23 @@ class HTTP1Connection(ResponseSender):
             if state == READ_HEAD:
                 if not self._receive_head(events):
                     break
+            elif state == READ_DONE:
+                waiting = len(self._data) - self._pos + len(self._tail)
+                if not waiting:
+                    self._data = b""
+                    self._pos = 0
+                self.reading_paused = waiting >= self._max_pipelined_size
+                return
             elif state == READ_CLOSED:
                 return
             elif self._pos >= len(self._data) and not self._join_tail():
-                if state == READ_DONE:
-                    return
                 break
             elif state == READ_BODY:
                 self._receive_body(events)
-            elif state == READ_TUNNEL:
+            else:  # TUNNEL
                 data = self._data[self._pos :] if self._pos else self._data
                 self._forget_data()
                 events.append(BytesReceived(self._stream_id, data))
-            else:  # DONE
-                waiting = len(self._data) - self._pos + len(self._tail)
-                self.reading_paused = waiting >= self._max_pipelined_size
-                return
         if self._eof:
             self._run_dry(events)
 
@@ -217,9 +218,10 @@ class HTTP1Connection(ResponseSender):
     def _receive_head(self, events: list[Event]) -> bool:
         """Parse a head if there is a whole one, and tell whether there was."""
         while True:
-            if self._pos < len(self._data) and self._skip_empty_lines():
+            data = self._data
+            if self._pos < len(data) and (data[self._pos] != 13 or self._skip_empty_lines()):
                 parsed = parse_head(
-                    self._data,
+                    data,
                     self._pos,
                     self._stream_id + 1,
                     self._max_head_size,

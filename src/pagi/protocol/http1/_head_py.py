@@ -62,6 +62,14 @@ OTHER_NAMES: Final = frozenset(
     b" traceparent tracestate trailer true-client-ip via x-csrf-token x-forwarded-for"
     b" x-forwarded-host x-forwarded-port x-real-ip x-request-id".split()
 )
+_NOTED: Final = 1
+_REPEATED: Final = 2
+_HOST: Final = 3
+_NAME_KINDS: Final[dict[bytes, int]] = {
+    **dict.fromkeys(NOTED_NAMES, _NOTED),
+    **dict.fromkeys(REPEATED_NAMES, _REPEATED),
+    b"host": _HOST,
+}
 _MAX_REMEMBERED: Final = 1024
 _MAX_REMEMBERED_LINE: Final = 256
 
@@ -157,45 +165,48 @@ def _parse(
     append = fields.append
     remembered = _remembered.get if version == "1.1" else _forgotten.get
     hosts = 0
-    notes: Notes | None = None
+    noted: Fields | None = None
     for line in lines:
         field = remembered(line)
         if field is None:
-            field = _remembered_hosts.get(line)
-            if field is not None:
+            if line in _remembered_hosts:
                 hosts += 1
+                field = _remembered_hosts[line]
             else:
-                field = _parse_line(line)
-                name, value = field
-                if name == b"host":
+                raw_name, _, value = line.partition(b":")
+                if raw_name in _names and FIELD_VALUE_CR.fullmatch(value) is not None:
+                    field = (_names[raw_name], value.strip())
+                else:
+                    field = _parse_line(line)
+                kind = _NAME_KINDS.get(field[0])
+                if kind == _NOTED:
+                    if noted is None:
+                        noted = []
+                    noted.append(field)
+                elif kind == _REPEATED:
+                    _remember(_remembered, line, field, _NEUTRAL)
+                elif kind == _HOST:
                     hosts += 1
                     _check_host(line, field)
-                elif name in NOTED_NAMES:
-                    if notes is None:
-                        notes = {}
-                    notes.setdefault(name, []).append(value)
-                elif name in REPEATED_NAMES:
-                    _remember(_remembered, line, field, _NEUTRAL)
         append(field)
     if hosts != 1:
         _check_hosts(hosts, version)
-    if notes is not None and len(notes) == 1 and len(notes.get(b"cookie", ())) == 1:
-        notes = None
     event = RequestReceived(stream_id, method, raw_path, query, fields, version)
     if authority is not None:
         _take_authority(event, scheme, authority)
+    if noted is None or (len(noted) == 1 and noted[0][0] == b"cookie"):
+        return event, None
+    notes: Notes = {}
+    for name, value in noted:
+        notes.setdefault(name, []).append(value)
     return event, notes
 
 
 def _parse_line(line: bytes) -> tuple[bytes, bytes]:
-    """Parse a field line that ends with CR; the usual case of `parse_field`."""
-    raw_name, _, value = line.partition(b":")
-    name = _names.get(raw_name)
-    if name is None or FIELD_VALUE_CR.fullmatch(value) is None:
-        if line[-1:] != b"\r":
-            raise RemoteProtocolError("a line ends without CR")
-        return parse_field(line[:-1])
-    return name, value.strip()
+    """Parse a field line that ends with CR."""
+    if line[-1:] != b"\r":
+        raise RemoteProtocolError("a line ends without CR")
+    return parse_field(line[:-1])
 
 
 def _other_method(name: bytes) -> str:
