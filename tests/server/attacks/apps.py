@@ -87,3 +87,12 @@ async def mixed(scope: Any, receive: Any, send: Any) -> None:
         found = await _read(receive)
         if found is not None:
             await _answer(send, b"%d %b" % (found[0], found[2].encode()))
+
+
+async def fails(scope: Any, receive: Any, send: Any) -> None:
+    """Fail with a message that holds the path; ``/alive`` does not."""
+    if scope["type"] != "http":
+        raise NotImplementedError
+    if scope["path"] != "/alive":
+        raise ValueError(scope["path"])
+    await _answer(send, b"x")

@@ -35,6 +35,7 @@ class Recorder:
         seen: method and raw path of each request, in order.
         bodies: body of each request that came whole.
         ends: what ended each request that did not.
+        called: set once it was called.
     """
 
     def __init__(self) -> None:
@@ -43,9 +44,15 @@ class Recorder:
         self.bodies: list[bytes] = []
         self.trailers: list[Any] = []
         self.ends: list[str] = []
+        self.called = asyncio.Event()
+
+    def note(self, scope: Any) -> None:
+        """Count a request."""
+        self.seen.append((scope["method"], scope["raw_path"]))
+        self.called.set()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        self.seen.append((scope["method"], scope["raw_path"]))
+        self.note(scope)
         self.scopes.append(scope)
         pieces = []
         while True:
@@ -119,9 +126,7 @@ class Site:
 
     def errors(self) -> list[str]:
         """Texts of the errors in the server's log."""
-        return [
-            record.getMessage() for record in self.records if record.levelno >= logging.ERROR
-        ]
+        return [record.getMessage() for record in self.records if record.levelno >= logging.ERROR]
 
 
 def constant(answer: Answer) -> None:
@@ -236,9 +241,15 @@ class Process:
         fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
-    def descriptors(self) -> int:
-        """Return how many descriptors it has open."""
-        return len(os.listdir(f"/proc/{self.pid}/fd"))
+    def sockets(self) -> int:
+        """Return how many sockets it has open."""
+        found = 0
+        for name in os.listdir(f"/proc/{self.pid}/fd"):
+            try:
+                found += os.readlink(f"/proc/{self.pid}/fd/{name}").startswith("socket:")
+            except FileNotFoundError:
+                pass
+        return found
 
     async def open(self, receive_buffer: int | None = None) -> Wire:
         """Open a connection."""

@@ -28,7 +28,7 @@ class Paced(Recorder):
         self.most_running = 0
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        self.seen.append((scope["method"], scope["raw_path"]))
+        self.note(scope)
         self.running += 1
         self.most_running = max(self.running, self.most_running)
         if scope["path"].startswith("/slow"):
@@ -57,8 +57,7 @@ async def test_row_11_order_is_kept(paths: list[bytes]) -> None:
     async with attacked(Paced()) as site:
         async with await site.open() as wire:
             await wire.send(b"".join(map(get, paths[:-1])) + get(paths[-1], b"Connection: close"))
-            while not site.app.seen:
-                await asyncio.sleep(0)
+            await site.app.called.wait()
             site.app.go.set()
             answers = await wire.answers()
         assert [answer.body for answer in answers] == paths
@@ -83,8 +82,7 @@ async def test_row_11_nothing_after_close(first: bytes, field: bytes, version: b
     async with attacked(Paced()) as site:
         async with await site.open() as wire:
             await wire.send(get(first, field, version=version) + get(b"/after") * 50)
-            while not site.app.seen:
-                await asyncio.sleep(0)
+            await site.app.called.wait()
             site.app.go.set()
             answers = await wire.answers()
             await wire.send(get(b"/after") * 50)
@@ -97,7 +95,7 @@ async def test_row_11_nothing_after_close(first: bytes, field: bytes, version: b
 async def test_row_11_nothing_after_a_close_of_the_application() -> None:
     class Closing(Recorder):
         async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-            self.seen.append((scope["method"], scope["raw_path"]))
+            self.note(scope)
             fields = [(b"connection", b"close")]
             await send({"type": "http.response.start", "status": 200, "headers": fields})
             await send({"type": "http.response.body", "body": b"x"})
@@ -117,8 +115,7 @@ async def test_row_11_an_error_among_pipelined_requests() -> None:
         async with await site.open() as wire:
             bad = b"GET / HTTP/1.1\r\nHost: h\r\nA : b\r\n\r\n"
             await wire.send(get(b"/slow") + get(b"/fast") + bad + get(b"/after") * 20)
-            while not site.app.seen:
-                await asyncio.sleep(0)
+            await site.app.called.wait()
             site.app.go.set()
             answers = await wire.answers()
         assert [answer.status for answer in answers] == [200, 200, 400]
@@ -131,7 +128,7 @@ class Failing(Recorder):
     """Fails at ``/fail``, in the middle of a response at ``/cut``."""
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        self.seen.append((scope["method"], scope["raw_path"]))
+        self.note(scope)
         if scope["path"] == "/fail":
             raise RuntimeError("as asked")
         await send({"type": "http.response.start", "status": 200, "headers": []})
@@ -165,7 +162,7 @@ async def test_row_12_a_hundred_thousand_pipelined_requests() -> None:
             await wire.send(get(b"/block"))
             before = site.resident()
             taken = await wire.send_while(get(b"/block") * 2000, 0.5)
-            assert taken < 100_000 * len(get(b"/block")), "it took everything"
+            assert taken < 16 << 20, "it goes on reading"
             assert site.resident() - before < 4 << 20
         async with await site.open() as wire:
             await wire.send(get(b"/open", b"Connection: close"))
@@ -175,40 +172,38 @@ async def test_row_12_a_hundred_thousand_pipelined_requests() -> None:
 @pytest.mark.spec("HTTP-26")
 async def test_row_12_pipelining_without_reading_the_answers() -> None:
     """Each answer is a thousand times as large as its request, and nobody takes them."""
-    async with process("large", "--no-access-log") as site:
-        async with await site.open(4096) as wire:
-            await wire.send(get(b"/") * 10)
-            assert await wire.receive(1)
-            before = site.resident()
-            await wire.send_while(get(b"/") * 1000, 0.7)
-            assert site.resident_peak() - before < 16 << 20
-            # They are all answered as soon as somebody reads, though.
-            wire.waiting = b"H"
-            for _ in range(100):
-                assert len((await wire.answer()).body) == 65_536
+    async with process("large", "--no-access-log") as site, await site.open(4096) as wire:
+        await wire.send(get(b"/") * 10)
+        assert await wire.receive(1)
+        before = site.resident()
+        await wire.send_while(get(b"/") * 1000, 0.7)
+        assert site.resident_peak() - before < 16 << 20
+        # They are all answered as soon as somebody reads, though.
+        wire.waiting = b"H"
+        for _ in range(100):
+            assert len((await wire.answer()).body) == 65_536
 
 
 @pytest.mark.spec("HTTP-26")
 async def test_row_12_one_request_at_a_time_without_reading_the_answers() -> None:
     """The same, with each request in a packet of its own, so that none ever waits in line."""
-    async with process("large", "--no-access-log") as site:
-        async with await site.open(4096) as wire:
-            before = site.resident()
-            for _ in range(300):
-                try:
-                    async with asyncio.timeout(0.3):
-                        await wire.send(get(b"/"))
-                except TimeoutError:
-                    break
-                await asyncio.sleep(0.001)
-            assert site.resident_peak() - before < 16 << 20
+    async with process("large", "--no-access-log") as site, await site.open(4096) as wire:
+        before = site.resident()
+        for _ in range(1000):
+            try:
+                async with asyncio.timeout(0.3):
+                    await wire.send(get(b"/"))
+            except TimeoutError:
+                break
+            await asyncio.sleep(0.0005)
+        assert site.resident_peak() - before < 16 << 20
 
 
 class Bodies(Recorder):
     """Answers with the status that the path names, and a body that may not go with it."""
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        self.seen.append((scope["method"], scope["raw_path"]))
+        self.note(scope)
         _, status, how = scope["path"].split("/")
         fields: list[tuple[bytes, bytes]] = []
         if how == "length":

@@ -247,8 +247,7 @@ async def test_row_04_faulty_chunks_behind_a_begun_body(body: bytes) -> None:
     async with attacked() as site:
         async with await site.open() as wire:
             await wire.send(CHUNKED + b"3\r\nabc\r\n")
-            while not site.app.seen:
-                await asyncio.sleep(0)
+            await site.app.called.wait()
             await wire.send(body + SMUGGLED * 2)
             answer = await wire.refusal()
             assert answer.status == 400
@@ -335,7 +334,9 @@ FORBIDDEN = [
 async def test_row_06_forbidden_trailers_are_dropped() -> None:
     async with attacked() as site, await site.open() as wire:
         trailers = b"".join(field + b"\r\n" for field in FORBIDDEN)
-        await wire.send(CHUNKED + b"5\r\nhello\r\n0\r\n" + trailers + b"X-Sum: 1\r\n\r\n" + SMUGGLED)
+        await wire.send(
+            CHUNKED + b"5\r\nhello\r\n0\r\n" + trailers + b"X-Sum: 1\r\n\r\n" + SMUGGLED
+        )
         assert (await wire.answer()).body == b"served 5"
         assert (await wire.answer()).body == b"served 0"
         assert site.app.trailers[0] == [(b"x-sum", b"1")]
@@ -394,8 +395,7 @@ async def test_row_07_cut_body_is_never_whole(body: bytes) -> None:
     async with attacked() as site:
         async with await site.open() as wire:
             await wire.send(CHUNKED + body)
-            while not site.app.seen:
-                await asyncio.sleep(0)
+            await site.app.called.wait()
             wire.half_close()
             assert await wire.rest() == b""
         assert site.app.bodies == []
@@ -449,7 +449,7 @@ class Refuser(Recorder):
     """Answers without reading."""
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        self.seen.append((scope["method"], scope["raw_path"]))
+        self.note(scope)
         await send({"type": "http.response.start", "status": 403, "headers": []})
         await send({"type": "http.response.body", "body": b"no"})
 
@@ -482,8 +482,7 @@ async def test_row_17_unread_body_is_no_request(size: int, chunked: bool) -> Non
 async def test_row_18_expectation_in_http_1_0_is_ignored() -> None:
     async with attacked() as site, await site.open() as wire:
         await wire.send(post(b"Content-Length: 5", b"Expect: 100-continue", version=b"1.0"))
-        while not site.app.seen:
-            await asyncio.sleep(0)
+        await site.app.called.wait()
         await wire.send(b"hello")
         answer = await wire.answer()
         assert (answer.status, answer.body) == (200, b"served 5")
