@@ -1,4 +1,6 @@
 # cython: language_level=3
+cimport cython
+
 from pagi.server.exchange._handles_c cimport ConnectionState, TransportState
 from pagi.server.exchange._service_c cimport Service
 from pagi.server.exchange._stream_c cimport Stream
@@ -31,7 +33,10 @@ cdef class Exchange:
     cpdef above_high_water(self)
     cpdef drained(self)
     cpdef app_finished(self, error)
+    @cython.locals(body=list, data=bytes, complete=bint)
     cdef dict _take_body(self)
+    @cython.locals(size=Py_ssize_t, count=Py_ssize_t)
+    cdef bytes _join_some(self, list body)
     cdef dict _take_disconnect(self)
     cdef _wake(self)
     cdef _log(self, reason)

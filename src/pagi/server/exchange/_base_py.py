@@ -33,6 +33,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Exchange"]
 
+#: Pieces of a request body are joined to messages of this size at most: joining costs a copy, and
+#: beyond 128 KiB memory that the system must map and clear.
+JOINED_SIZE: Final = 65_536
+
 # A loop that goes on receiving after the end would spin for ever without yielding.
 MAX_DISCONNECT_RECEIVES: Final = 100
 
@@ -170,23 +174,40 @@ class Exchange:
 
     def _take_body(self) -> Message:
         body = self._body
-        self._body = None
         if body is None:
             data = b""
+        elif len(body) == 1:
+            data = body[0]
+            self._body = None
         else:
-            data = body[0] if len(body) == 1 else b"".join(body)
+            data = self._join_some(body)
+        complete = self._request_complete and self._body is None
         message: dict[str, Any] = {
             "type": "http.request",
             "body": data,
-            "more_body": not self._request_complete,
+            "more_body": not complete,
         }
-        if self._request_complete:
+        if complete:
             self._final_given = True
             if self._request_trailers is not None:
                 message["trailers"] = self._request_trailers
         if data and self._phase != COMPLETE and self.connection.disconnect_reason is None:
             self._stream.consumed(len(data))
         return message
+
+    def _join_some(self, body: list[bytes]) -> bytes:
+        """Take pieces from the front: small ones together, a large one as it is."""
+        size = count = 0
+        for piece in body:
+            if count and size + len(piece) > JOINED_SIZE:
+                break
+            size += len(piece)
+            count += 1
+        data = body[0] if count == 1 else b"".join(body[:count])
+        del body[:count]
+        if not body:
+            self._body = None
+        return data
 
     def _take_disconnect(self) -> Message:
         self._disconnect_receives += 1
