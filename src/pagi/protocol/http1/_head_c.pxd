@@ -6,9 +6,3 @@ cpdef tuple parse_head(
     Py_ssize_t max_target_size,
     Py_ssize_t max_header_count,
 )
-
-cpdef tuple serialize_head(int status, fields)
-
-cpdef bytes length_line(long long length)
-
-cpdef bytes assemble_head(int status, bytes lines, bytes wire, bytes framing, bytes body)

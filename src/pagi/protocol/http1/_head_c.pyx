@@ -1,5 +1,5 @@
 # cython: boundscheck=False, wraparound=False, initializedcheck=False
-"""The common heads at the speed of C.
+"""The common request heads at the speed of C.
 
 Only what is usual and right is done here: a known method, a target in origin-form, HTTP/1.1,
 fields without fault. Whatever else comes, wrong or merely rare, is handed to ``_head_py``, which
@@ -10,25 +10,17 @@ those seen before (the same ones as ``_head_py`` remembers, never a secret); of 
 are looked up in a table of common names, so that no object is made for them.
 """
 
-from cpython.bytes cimport (
-    PyBytes_AS_STRING,
-    PyBytes_CheckExact,
-    PyBytes_FromStringAndSize,
-    PyBytes_GET_SIZE,
-)
-from cpython.list cimport PyList_CheckExact, PyList_GET_ITEM, PyList_GET_SIZE
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_INCREF, Py_XDECREF
-from cpython.tuple cimport PyTuple_CheckExact, PyTuple_GET_ITEM, PyTuple_GET_SIZE
 from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy, memset
 
 from pagi.protocol._events_c cimport RequestReceived
-from pagi.protocol.http1.flags cimport HAS_DATE, HAS_SERVER
+from pagi.protocol.http1.scan cimport end_of_value, fill_lower
 
 from pagi.protocol.grammar import is_host
 from pagi.protocol.http1 import _head_py
-from pagi.protocol.http1.reasons import status_line
 
 __all__ = ["assemble_head", "length_line", "parse_head", "serialize_head"]
 
@@ -85,7 +77,6 @@ cdef object _ROOT = b"/"
 cdef object _EMPTY = b""
 cdef object _VERSION = "1.1"
 cdef object _parse_slowly = _head_py.parse_head
-cdef object _serialize_slowly = _head_py.serialize_head
 
 
 cdef inline uint32_t _hash_name(const unsigned char* text, Py_ssize_t size) noexcept nogil:
@@ -107,10 +98,7 @@ cdef void _add_name(bytes name, Kind kind) noexcept:
 
 cdef void _set_up():
     cdef int byte
-    for byte in b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz":
-        LOWER[byte] = byte
-    for byte in b"ABCDEFGHIJKLMNOPQRSTUVWXYZ":
-        LOWER[byte] = byte + 32
+    fill_lower(LOWER)
     for byte in range(0x21, 0x7F):
         IN_TARGET[byte] = byte != 0x23  # "#"
     for name in _head_py.REPEATED_NAMES:
@@ -122,7 +110,6 @@ cdef void _set_up():
         _add_name(name, PLAIN)
 
 
-memset(LOWER, 0, sizeof(LOWER))
 memset(IN_TARGET, 0, sizeof(IN_TARGET))
 memset(_names, 0, sizeof(_names))
 memset(_lines, 0, sizeof(_lines))
@@ -167,29 +154,6 @@ cdef void _remember(
     _next_way[row] = (way + 1) % LINE_WAYS
     Py_XDECREF(old.owner)
     Py_XDECREF(old.field)
-
-
-cdef inline const unsigned char* _end_of_value(
-    const unsigned char* text, const unsigned char* stop
-) noexcept nogil:
-    """Return where the first control character other than HTAB stands, or ``stop``."""
-    cdef uint64_t word, low, delete
-    while True:
-        while stop - text >= 8:
-            memcpy(&word, text, 8)
-            # the high bit of a byte is set if it is below 0x20, or 0x7f
-            low = (word - <uint64_t>0x2020202020202020) & ~word
-            delete = word ^ <uint64_t>0x7F7F7F7F7F7F7F7F
-            delete = (delete - <uint64_t>0x0101010101010101) & ~delete
-            if (low | delete) & <uint64_t>0x8080808080808080:
-                break
-            text += 8
-        while True:
-            if text >= stop or (text[0] < 0x20 and text[0] != 9) or text[0] == 0x7F:
-                return text
-            text += 1
-            if (text - 1)[0] == 9:
-                break
 
 
 cdef struct Scan:
@@ -254,7 +218,7 @@ cdef int _take_line(Scan* scan, dict notes) except -1:
     begin = text + size + 1
     while begin[0] == c" " or begin[0] == c"\t":
         begin += 1
-    end = _end_of_value(begin, stop)
+    end = end_of_value(begin, stop)
     if stop - end < 2 or end[0] != c"\r" or end[1] != c"\n":
         return 0
     scan.text = end + 2
@@ -413,193 +377,3 @@ cpdef tuple parse_head(
         )
     event.stream_id = stream_id
     return event, end, notes or None
-
-
-# --- responses ---
-
-
-cdef Py_ssize_t _check_name(const unsigned char* text, Py_ssize_t size) noexcept nogil:
-    cdef Py_ssize_t index
-    for index in range(size):
-        if LOWER[text[index]] == 0:
-            return 0
-    return size
-
-
-cdef inline bint _is(const unsigned char* text, const char* lower, Py_ssize_t size) noexcept nogil:
-    cdef Py_ssize_t index
-    for index in range(size):
-        if LOWER[text[index]] != <unsigned char>lower[index]:
-            return False
-    return True
-
-
-cdef enum Special:
-    NOTHING = 0
-    DATE = 1
-    SERVER = 2
-    LENGTH = 3
-    OTHER = 4
-
-
-cdef inline Special _special(const unsigned char* text, Py_ssize_t size) noexcept nogil:
-    if size == 4:
-        return DATE if _is(text, b"date", 4) else NOTHING
-    if size == 6:
-        return SERVER if _is(text, b"server", 6) else NOTHING
-    if size == 14:
-        return LENGTH if _is(text, b"content-length", 14) else NOTHING
-    if size == 7:
-        return OTHER if _is(text, b"upgrade", 7) else NOTHING
-    if size == 10:
-        if _is(text, b"connection", 10) or _is(text, b"keep-alive", 10):
-            return OTHER
-    elif size == 17:
-        return OTHER if _is(text, b"transfer-encoding", 17) else NOTHING
-    elif size == 16:
-        return OTHER if _is(text, b"proxy-connection", 16) else NOTHING
-    return NOTHING
-
-
-cdef long long _number(const unsigned char* text, Py_ssize_t size) noexcept nogil:
-    cdef long long value = 0
-    cdef Py_ssize_t index
-    if size == 0 or size > 18:
-        return -1
-    for index in range(size):
-        if text[index] < c"0" or text[index] > c"9":
-            return -1
-        value = value * 10 + (text[index] - c"0")
-    return value
-
-
-cpdef tuple serialize_head(int status, fields):
-    """Turn response fields into lines; see the Python twin."""
-    cdef Py_ssize_t total = 0
-    cdef Py_ssize_t index, name_size, value_size
-    cdef const unsigned char* name
-    cdef const unsigned char* value
-    cdef int flags = 0
-    cdef long long length = -1
-    cdef Special special
-    cdef PyObject* pair
-    cdef PyObject* part
-    cdef unsigned char* out
-    cdef bytes lines
-    cdef Py_ssize_t count
-    cdef unsigned char skipped[MAX_FIELDS]
-
-    if not PyList_CheckExact(fields):
-        return _serialize_slowly(status, fields)
-    count = PyList_GET_SIZE(fields)
-    if count > MAX_FIELDS:
-        return _serialize_slowly(status, fields)
-    for index in range(count):
-        pair = PyList_GET_ITEM(fields, index)
-        if not PyTuple_CheckExact(<object>pair) or PyTuple_GET_SIZE(<object>pair) != 2:
-            return _serialize_slowly(status, fields)
-        part = PyTuple_GET_ITEM(<object>pair, 0)
-        if not PyBytes_CheckExact(<object>part):
-            return _serialize_slowly(status, fields)
-        name = <const unsigned char*>PyBytes_AS_STRING(<object>part)
-        name_size = PyBytes_GET_SIZE(<object>part)
-        part = PyTuple_GET_ITEM(<object>pair, 1)
-        if not PyBytes_CheckExact(<object>part):
-            return _serialize_slowly(status, fields)
-        value = <const unsigned char*>PyBytes_AS_STRING(<object>part)
-        value_size = PyBytes_GET_SIZE(<object>part)
-        if (
-            not _check_name(name, name_size)
-            or _end_of_value(value, value + value_size) != value + value_size
-        ):
-            return _serialize_slowly(status, fields)
-        special = _special(name, name_size)
-        skipped[index] = special == LENGTH
-        if special == NOTHING:
-            pass
-        elif special == DATE:
-            flags |= HAS_DATE
-        elif special == SERVER:
-            flags |= HAS_SERVER
-        elif special == OTHER or length >= 0:
-            return _serialize_slowly(status, fields)
-        else:
-            length = _number(value, value_size)
-            if length < 0:
-                return _serialize_slowly(status, fields)
-            continue
-        total += name_size + value_size + 4
-
-    lines = PyBytes_FromStringAndSize(NULL, total)
-    out = <unsigned char*>PyBytes_AS_STRING(lines)
-    for index in range(count):
-        if skipped[index]:
-            continue
-        pair = PyList_GET_ITEM(fields, index)
-        out = _copy(out, PyTuple_GET_ITEM(<object>pair, 0))
-        out[0] = c":"
-        out[1] = c" "
-        out = _copy(out + 2, PyTuple_GET_ITEM(<object>pair, 1))
-        out[0] = c"\r"
-        out[1] = c"\n"
-        out += 2
-    return lines, flags, length
-
-
-cdef inline unsigned char* _copy(unsigned char* out, PyObject* part) noexcept:
-    cdef Py_ssize_t size = PyBytes_GET_SIZE(<object>part)
-    memcpy(out, PyBytes_AS_STRING(<object>part), size)
-    return out + size
-
-
-cpdef bytes length_line(long long length):
-    """Return the field line that declares a body of ``length`` bytes."""
-    cdef unsigned char digits[20]
-    cdef int first = 20
-    cdef bytes line
-    cdef unsigned char* out
-    while True:
-        first -= 1
-        digits[first] = <unsigned char>(c"0" + length % 10)
-        length //= 10
-        if length == 0:
-            break
-    line = PyBytes_FromStringAndSize(NULL, 16 + 20 - first + 2)
-    out = <unsigned char*>PyBytes_AS_STRING(line)
-    memcpy(out, b"content-length: ", 16)
-    memcpy(out + 16, digits + first, 20 - first)
-    memcpy(out + 36 - first, b"\r\n", 2)
-    return line
-
-
-cdef list _status_lines = [None] * 1000
-
-
-cpdef bytes assemble_head(int status, bytes lines, bytes wire, bytes framing, bytes body):
-    """Put a response head together, with the beginning of a body behind its empty line."""
-    cdef bytes line = <bytes>_status_lines[status]
-    if line is None:
-        line = status_line(status)
-        _status_lines[status] = line
-    return _assemble(line, lines, wire, framing, body)
-
-
-cdef bytes _assemble(bytes line, bytes lines, bytes wire, bytes framing, bytes body):
-    cdef bytes head = PyBytes_FromStringAndSize(
-        NULL,
-        PyBytes_GET_SIZE(line)
-        + PyBytes_GET_SIZE(lines)
-        + PyBytes_GET_SIZE(wire)
-        + PyBytes_GET_SIZE(framing)
-        + 2
-        + PyBytes_GET_SIZE(body),
-    )
-    cdef unsigned char* out = <unsigned char*>PyBytes_AS_STRING(head)
-    out = _copy(out, <PyObject*>line)
-    out = _copy(out, <PyObject*>lines)
-    out = _copy(out, <PyObject*>wire)
-    out = _copy(out, <PyObject*>framing)
-    out[0] = c"\r"
-    out[1] = c"\n"
-    _copy(out + 2, <PyObject*>body)
-    return head

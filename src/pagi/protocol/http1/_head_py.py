@@ -1,4 +1,4 @@
-"""Request heads from bytes, response heads to bytes: the loops that every byte runs through.
+"""Request heads from bytes: the loops that every byte of a request head runs through.
 
 The end of the head is looked for first, then the head is split; nothing is parsed of a head that
 is not complete. Errors therefore do not depend on how the peer cut its bytes into packets, and
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import Final, TypeAlias
 
-from pagi.protocol.errors import LocalProtocolError, RemoteProtocolError
+from pagi.protocol.errors import RemoteProtocolError
 from pagi.protocol.events import Fields, RequestReceived
 from pagi.protocol.grammar import (
     BARE_LF,
@@ -21,21 +21,14 @@ from pagi.protocol.grammar import (
     ORIGIN_FORM,
     TOKEN,
     is_host,
-    list_members,
 )
-from pagi.protocol.http1.flags import HAS_DATE, HAS_SERVER, HAS_UPGRADE, WANTS_CLOSE
-from pagi.protocol.http1.limits import MAX_SIZE
-from pagi.protocol.http1.reasons import status_line
 from pagi.protocol.http1.target import other_form
 
 __all__ = [
     "Notes",
-    "assemble_head",
     "check_prefix",
-    "length_line",
     "parse_field",
     "parse_head",
-    "serialize_head",
 ]
 
 #: Values of the fields that steer framing and connection, by name. ``None``: there are none.
@@ -344,130 +337,3 @@ def check_prefix(
         raise RemoteProtocolError("a line ends without CR")
     if stop - start > max_head_size:
         raise RemoteProtocolError("the head is too long", 431)
-
-
-# --- responses ---
-
-
-_RENDERED: Final = 16
-_SPECIAL: Final = 32
-_DROPPED: Final = 32
-_UPGRADE: Final = 33
-_LENGTH: Final = 34
-_CONNECTION: Final = 35
-
-_KINDS: Final[dict[bytes, int]] = {
-    b"date": HAS_DATE,
-    b"server": HAS_SERVER,
-    b"upgrade": _UPGRADE,
-    b"content-length": _LENGTH,
-    b"connection": _CONNECTION,
-    # Framing is chosen by the machine; the others are hop-by-hop fields of a hop that is ours
-    # (RFC 9110 §7.6.1).
-    b"transfer-encoding": _DROPPED,
-    b"keep-alive": _DROPPED,
-    b"proxy-connection": _DROPPED,
-    # Lines of these are remembered.
-    **dict.fromkeys(
-        b"accept-ranges access-control-allow-credentials access-control-allow-headers"
-        b" access-control-allow-methods access-control-allow-origin access-control-max-age allow"
-        b" cache-control content-encoding content-language content-security-policy content-type"
-        b" cross-origin-opener-policy permissions-policy pragma referrer-policy"
-        b" strict-transport-security vary x-content-type-options x-frame-options".split(),
-        _RENDERED,
-    ),
-}
-_rendered: dict[tuple[bytes, bytes], bytes] = {}
-_kinds: dict[bytes, int] = {}  # by names as they are written
-
-
-def serialize_head(status: int, fields: Fields) -> tuple[bytes, int, int]:
-    """Turn the fields of a response into lines.
-
-    ``content-length``, ``transfer-encoding``, ``connection``, ``keep-alive`` and
-    ``proxy-connection`` are left out, ``upgrade`` too unless ``status`` is 101 or 426.
-
-    Returns:
-        The lines, each with its CRLF; ``HAS_…`` and ``WANTS_…`` flags; the declared content
-        length, or -1.
-
-    Raises:
-        LocalProtocolError: a name or a value is not fit for the wire.
-    """
-    lines = []
-    flags = 0
-    length = -1
-    for field in fields:
-        try:
-            line = _rendered.get(field)
-        except TypeError:  # a list instead of a tuple
-            line = None
-        if line is None:
-            name, value = _checked(field)
-            kind = _kinds[name]
-            if kind >= _SPECIAL:
-                if kind == _LENGTH:
-                    length = _declared_length(value, length)
-                    continue
-                if kind == _CONNECTION:
-                    flags |= _connection_flags(value)
-                    continue
-                if kind == _DROPPED or status not in (101, 426):
-                    continue
-                kind = HAS_UPGRADE
-            line = b"%b: %b\r\n" % (name, value)
-            if kind == _RENDERED:
-                if len(line) <= _MAX_REMEMBERED_LINE:
-                    if len(_rendered) >= _MAX_REMEMBERED:
-                        _rendered.clear()
-                    _rendered[name, value] = line
-            else:
-                flags |= kind
-        lines.append(line)
-    return b"".join(lines), flags, length
-
-
-def _checked(field: tuple[bytes, bytes]) -> tuple[bytes, bytes]:
-    """Return name and value if they are fit for the wire; the name is in ``_kinds`` then."""
-    try:
-        name, value = field
-    except (TypeError, ValueError):
-        raise LocalProtocolError("a field must be a pair of name and value") from None
-    if type(name) is not bytes or type(value) is not bytes:
-        raise LocalProtocolError(
-            f"field names and values must be bytes, not {type(name).__name__}"
-            f" and {type(value).__name__}"
-        )
-    if name not in _kinds:
-        if TOKEN.fullmatch(name) is None:
-            raise LocalProtocolError(f"field name {name!r} is not a token (RFC 9110 §5.1)")
-        if len(_kinds) >= _MAX_REMEMBERED:
-            _kinds.clear()
-        _kinds[name] = _KINDS.get(name.lower(), 0)
-    if FORBIDDEN_IN_VALUE.search(value) is not None:
-        raise LocalProtocolError(
-            f"the value of field {name.decode()!r} holds a control character (RFC 9110 §5.5)"
-        )
-    return name, value
-
-
-def _declared_length(value: bytes, before: int) -> int:
-    if before >= 0:
-        raise LocalProtocolError("content-length is given twice")
-    if not value.isdigit() or len(value) > 19 or int(value) > MAX_SIZE:
-        raise LocalProtocolError("content-length must be a number of bytes")
-    return int(value)
-
-
-def _connection_flags(value: bytes) -> int:
-    return WANTS_CLOSE if b"close" in list_members([value]) else 0
-
-
-def length_line(length: int) -> bytes:
-    """Return the field line that declares a body of ``length`` bytes."""
-    return b"content-length: %d\r\n" % length
-
-
-def assemble_head(status: int, lines: bytes, wire: bytes, framing: bytes, body: bytes) -> bytes:
-    """Put a response head together, with the beginning of a body behind its empty line."""
-    return b"%b%b%b%b\r\n%b" % (status_line(status), lines, wire, framing, body)

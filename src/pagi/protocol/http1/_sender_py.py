@@ -23,7 +23,7 @@ from typing import Final
 from pagi.protocol.connection import DefaultFields
 from pagi.protocol.errors import LocalProtocolError, ShortBodyError
 from pagi.protocol.events import Fields, RequestReceived
-from pagi.protocol.http1._head_py import assemble_head, length_line, serialize_head
+from pagi.protocol.http1._fields_py import assemble_head, length_line, serialize_head
 from pagi.protocol.http1.flags import HAS_DATE, HAS_SERVER, HAS_UPGRADE, WANTS_CLOSE
 from pagi.protocol.http1.reasons import status_line
 from pagi.protocol.http1.response import missing_defaults, serialize_trailers
@@ -230,7 +230,7 @@ class ResponseSender:
         elif size >= 0 and length != size:
             raise LocalProtocolError(f"content-length is {length}, the body has {size} bytes")
         self._to_send = length
-        return _length_line(length)
+        return length_line(length)
 
     def _unknown_length(self, request: RequestReceived) -> bytes:
         if request.http_version == "1.0":
@@ -390,19 +390,6 @@ class ResponseSender:
         self._request = None
         if not self._out:
             self.finished = True
-
-
-# Lines of the lengths that came up: making one costs four times as much.
-_length_lines: dict[int, bytes] = {}
-
-
-def _length_line(length: int) -> bytes:
-    line = _length_lines.get(length)
-    if line is None:
-        line = b"content-length: %d\r\n" % length
-        if len(_length_lines) < 4096:
-            _length_lines[length] = line
-    return line
 
 
 def _coalesced(pieces: list[bytes]) -> list[bytes]:

@@ -8,7 +8,7 @@ import tracemalloc
 from collections.abc import Callable
 from typing import Any
 
-from pagi.protocol.http1 import _head_py
+from pagi.protocol.http1 import _fields_py, _head_py
 from tests.unit.protocol.http1.driving import answer, new, output, serve
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -214,7 +214,7 @@ def test_secrets_are_not_remembered(implementation: Any) -> None:
         *_head_py._remembered,
         *_head_py._remembered_hosts,
         *_head_py._names,
-        *(line for pair in _head_py._rendered for line in pair),
+        *(line for pair in _fields_py._rendered for line in pair),
     ]
     assert not any(secret in line for line in remembered)
 
