@@ -9,6 +9,8 @@ cdef class ConnectionDriver(Stream):
     cdef object _client_text
     cdef Clock _clock
     cdef ConnectionContext _context
+    cdef object _corked
+    cdef int _plain_socket
     cdef bint _draining_all
     cdef bint _flush_scheduled
     cdef double _linger_until

@@ -9,6 +9,7 @@ Deadlines are stored, not scheduled: each read notes the coarse time and the wor
 
 from __future__ import annotations
 
+import socket
 from typing import TYPE_CHECKING, Any, Final
 
 from pagi.server.connection.kernel import is_reset, unacknowledged
@@ -21,6 +22,10 @@ __all__ = ["RESOLUTION", "ConnectionDriver"]
 
 #: The coarse time may be this much behind (seconds): a deadline is never early, and late by less.
 RESOLUTION: Final = 1.0
+
+UNKNOWN: Final = -2
+#: Option of Linux that holds partial segments back; 0 elsewhere.
+TCP_CORK: Final[int] = getattr(socket, "TCP_CORK", 0)
 
 
 class ConnectionDriver(Stream):
@@ -35,6 +40,8 @@ class ConnectionDriver(Stream):
         "_client_text",
         "_clock",
         "_context",
+        "_corked",
+        "_plain_socket",
         "_draining_all",
         "_flush_scheduled",
         "_linger_until",
@@ -64,6 +71,8 @@ class ConnectionDriver(Stream):
         self._server: Any = None
         self._walking = False
         self._flush_scheduled = False
+        self._plain_socket = UNKNOWN  # of the plain socket, looked up when a file is sent
+        self._corked: Any = None  # the socket, if it has the option
         self._draining_all = False
         self._lost = False
         self._reading = True
@@ -121,6 +130,7 @@ class ConnectionDriver(Stream):
     def connection_lost(self, exc: Exception | None) -> None:
         """Learn that the connection is gone."""
         self._lost = True
+        self._corked = None
         self._write = None  # a bound method of the transport, which refers to us
         self.writable = True
         context = self._context
@@ -239,9 +249,24 @@ class ConnectionDriver(Stream):
 
     def _raw_socket(self) -> int:
         """Return the descriptor of the transport's plain socket, or -1 (TLS, pipes, tests)."""
-        if self._transport.get_extra_info("sslcontext") is not None:
-            return -1
-        return self._descriptor()
+        if self._plain_socket == UNKNOWN:
+            transport = self._transport
+            sock = transport.get_extra_info("socket")
+            if sock is None or transport.get_extra_info("sslcontext") is not None:
+                self._plain_socket = -1
+            else:
+                self._plain_socket = sock.fileno()
+                if TCP_CORK and sock.family in (socket.AF_INET, socket.AF_INET6):
+                    self._corked = sock
+        return -1 if self._lost else self._plain_socket
+
+    def _cork(self, corked: bool) -> None:
+        """Hold partial segments back, or let them go (Linux)."""
+        if self._corked is not None and not self._lost:
+            try:
+                self._corked.setsockopt(socket.IPPROTO_TCP, TCP_CORK, corked)
+            except OSError:  # it is lost, which the transport will notice
+                self._corked = None
 
     # ------------------------------------------------------------- what the worker calls
 

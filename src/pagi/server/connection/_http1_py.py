@@ -27,7 +27,13 @@ from pagi.protocol.http1.connection import HTTP1Connection
 from pagi.server.connection.driver import RESOLUTION, ConnectionDriver
 from pagi.server.connection.kernel import unread
 from pagi.server.connection.receive import take_bytes
-from pagi.server.connection.sendfile import PIECE_SIZE, read_piece, send_window
+from pagi.server.connection.sendfile import (
+    PIECE_SIZE,
+    read_cached,
+    read_piece,
+    send_cached,
+    send_window,
+)
 from pagi.server.exchange.making import make_http_exchange
 
 if TYPE_CHECKING:
@@ -346,6 +352,30 @@ class HTTP1Driver(ConnectionDriver):
             return 0
         amount: int = self._http1.buffered(self._stream_id)
         return amount + int(self._transport.get_write_buffer_size())
+
+    def begin_file(self, descriptor: int, offset: int, count: int) -> int:
+        """Send of ``count`` bytes of a regular file what needs no waiting; see `Stream`."""
+        machine = self._http1
+        machine.expect_body(self._stream_id, count)
+        if self._lost or not self.writable:
+            return 0
+        if not machine.body_is_raw or self._raw_socket() < 0:
+            data = read_cached(descriptor, offset, min(count, PIECE_SIZE))
+            machine.send_body(self._stream_id, data)
+            self.flush()
+            return len(data)
+        # Head and file leave in full segments: nothing is pushed until both are there.
+        self._cork(True)
+        self._flush_now()
+        moved = -1
+        if not self._lost and not self._transport.get_write_buffer_size():
+            moved = send_cached(self._raw_socket(), descriptor, offset, count)
+        self._cork(False)
+        if moved <= 0:
+            return 0
+        machine.account_body(self._stream_id, moved)
+        self._write_moved += moved
+        return moved
 
     async def write_file(self, descriptor: int, offset: int, count: int) -> int:
         """Send ``count`` bytes of a regular file as body bytes, without ending the body.

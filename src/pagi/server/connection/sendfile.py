@@ -11,7 +11,7 @@ import os
 from asyncio import AbstractEventLoop
 from typing import Any, Final
 
-__all__ = ["PIECE_SIZE", "read_piece", "send_window"]
+__all__ = ["PIECE_SIZE", "read_cached", "read_piece", "send_cached", "send_window"]
 
 #: Bytes read at a time where ``sendfile`` cannot be used.
 PIECE_SIZE: Final = 131_072
@@ -35,10 +35,37 @@ def _cached(descriptor: int, offset: int) -> bool:
     return True
 
 
+def _window_cached(descriptor: int, offset: int, count: int) -> bool:
+    """Tell whether a stretch can be read without waiting: its last page, and its first if far."""
+    return _cached(descriptor, offset + count - 1) and (
+        count <= PIECE_SIZE or _cached(descriptor, offset)
+    )
+
+
+def send_cached(out: int, descriptor: int, offset: int, count: int) -> int:
+    """Move up to a window of a file to a socket if no disk and no peer must be waited for.
+
+    Returns:
+        bytes moved; -1 if there is something to wait for or ``sendfile`` cannot be used here.
+    """
+    count = min(count, WINDOW_SIZE)
+    if _sendfile is None or not _window_cached(descriptor, offset, count):
+        return -1
+    try:
+        return int(_sendfile(out, descriptor, offset, count))
+    except OSError:  # it takes nothing now; or it is lost, which the transport will notice
+        return -1
+
+
+def read_cached(descriptor: int, offset: int, size: int) -> bytes:
+    """Read up to ``size`` bytes of a regular file if no disk must be waited for; else nothing."""
+    return os.pread(descriptor, size, offset) if _window_cached(descriptor, offset, size) else b""
+
+
 async def send_window(
     loop: AbstractEventLoop, out: int, descriptor: int, offset: int, count: int
 ) -> int:
-    """Move up to a window of a file to a socket.
+    """Move up to a window of a file to a socket; a thread brings in what is not cached.
 
     Returns:
         bytes moved; 0 at the end of the file; -1 if the socket takes nothing now or ``sendfile``
@@ -47,20 +74,16 @@ async def send_window(
     if _sendfile is None:
         return -1
     count = min(count, WINDOW_SIZE)
-    if not _cached(descriptor, offset + count - 1) or not _cached(descriptor, offset):
+    if not _window_cached(descriptor, offset, count):
         await loop.run_in_executor(None, os.pread, descriptor, count, offset)
     try:
         return int(_sendfile(out, descriptor, offset, count))
-    except BlockingIOError:
-        return -1
-    except ConnectionError:
-        return -1  # the transport will notice and say so
     except OSError:
         return -1
 
 
 async def read_piece(loop: AbstractEventLoop, descriptor: int, offset: int, size: int) -> bytes:
     """Read up to ``size`` bytes of a regular file; empty at its end."""
-    if _cached(descriptor, offset + size - 1) and _cached(descriptor, offset):
+    if _window_cached(descriptor, offset, size):
         return os.pread(descriptor, size, offset)
     return await loop.run_in_executor(None, os.pread, descriptor, size, offset)

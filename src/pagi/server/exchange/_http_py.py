@@ -302,17 +302,46 @@ class HTTPExchange(Exchange):
         source = message["file"] if "file" in message else message["fh"]
         return self._send_file(message, source, message.get("offset"), message.get("length"), False)
 
-    async def _send_file(
+    def _send_file(
         self, message: Message, source: Any, offset: Any, length: Any, more: bool
-    ) -> None:
+    ) -> Awaitable[None]:
         """Send a file as (a part of) the body.
 
-        A file that cannot be opened or read raises here. If nothing was written the response can
-        still be another one; afterwards it is truncated when the application ends.
+        A file that cannot be opened or read raises. If nothing was written the response can still
+        be another one; afterwards it is truncated when the application ends.
         """
         if self._phase not in (STARTED, BODY):
             raise self._unexpected(message["type"])
         file = open_body(source, offset, length)
+        try:
+            at_once = self._send_at_once(file, more)
+        except BaseException:
+            file.close()
+            raise
+        if not at_once:
+            return self._send_rest(file, more)
+        file.close()
+        return DONE
+
+    def _send_at_once(self, file: FileBody, more: bool) -> bool:
+        """Send what of a regular file needs no waiting; tell whether that was all."""
+        descriptor, size = file.descriptor, file.size
+        if descriptor is None or size is None or self._head_only or size == 0:
+            return False
+        if self._phase == STARTED:
+            self._write_head(size if not more and not self._trailers else None, size)
+        try:
+            done = self._stream.begin_file(descriptor, file.offset, size)
+        except LocalProtocolError as exc:
+            raise MessageError(str(exc)) from None
+        self.sent += done
+        file.advance(done)
+        if done < size:
+            return False
+        self._write_body(b"", not more)
+        return True
+
+    async def _send_rest(self, file: FileBody, more: bool) -> None:
         try:
             await self._write_file(file, more)
         finally:
@@ -341,7 +370,7 @@ class HTTPExchange(Exchange):
         except LocalProtocolError as exc:
             raise MessageError(str(exc)) from None
         self.sent += done
-        file.moved(done)
+        file.advance(done)
         if done < size and self.connection.disconnect_reason is None:
             raise OSError(f"the file ended {size - done} bytes early")
 

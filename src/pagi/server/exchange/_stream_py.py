@@ -61,6 +61,14 @@ class Stream:
     def write_trailers(self, fields: Fields) -> None:
         """Send trailer fields and complete the response."""
 
+    def begin_file(self, descriptor: int, offset: int, count: int) -> int:
+        """Send of ``count`` bytes of an open regular file what needs no waiting.
+
+        Returns the number of bytes sent; `write_file` is for the rest. Raises
+        `LocalProtocolError` before anything is sent if ``count`` is more than declared.
+        """
+        return 0
+
     async def write_file(self, descriptor: int, offset: int, count: int) -> int:
         """Send ``count`` bytes of an open regular file as body bytes, without ending the body.
 

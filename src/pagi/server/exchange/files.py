@@ -51,15 +51,17 @@ class FileBody:
         self._owned = owned
         self._positioned = positioned
 
-    def moved(self, count: int) -> None:
-        """Move the position of the source past ``count`` bytes, if that is where it began."""
+    def advance(self, count: int) -> None:
+        """Go past ``count`` bytes that were sent, and move the position if that is where it began."""
+        self.offset += count
+        if self.size is not None:
+            self.size -= count
         if not self._positioned:
             return
-        position = self.offset + count
         if isinstance(self._handle, int):
-            os.lseek(self._handle, position, os.SEEK_SET)
+            os.lseek(self._handle, self.offset, os.SEEK_SET)
         else:
-            self._handle.seek(position)
+            self._handle.seek(self.offset)
 
     def close(self) -> None:
         """Close what was opened here; a handle or descriptor of the application stays open."""
