@@ -56,7 +56,8 @@ bench: $(VENV)/.developed
 docs: $(VENV)/.developed
 	@$(BIN)/python -m pip install --quiet --group docs
 	@$(BIN)/python docs/build_settings.py --check
-	@$(BIN)/mkdocs build --strict --quiet --site-dir docs/_build
+	@$(BIN)/python docs/build_interface.py --check
+	@$(BIN)/mkdocs build --strict --quiet
 
 fuzz: $(VENV)/.developed
 	@$(BIN)/python -m fuzz.http1 --seconds 60
@@ -65,6 +66,6 @@ soak: $(VENV)/.developed
 	@$(BIN)/python -m tests.soak
 
 clean:
-	rm -rf $(VENV) build dist docs/_build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name '*.so' -path './src/*' -delete
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -43,7 +43,8 @@ def docs(session: nox.Session) -> None:
     """Build the documentation; warnings are errors."""
     _install(session, "docs")
     session.run("python", "docs/build_settings.py", "--check")
-    session.run("mkdocs", "build", "--strict", "--quiet", "--site-dir", "docs/_build")
+    session.run("python", "docs/build_interface.py", "--check")
+    session.run("mkdocs", "build", "--strict", "--quiet")
 
 
 @nox.session

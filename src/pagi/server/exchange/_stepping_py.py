@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from asyncio.tasks import _enter_task, _leave_task  # type: ignore[attr-defined]  # public in C
+from asyncio.tasks import _enter_task, _leave_task
 from contextvars import Context
 from inspect import isawaitable
 from typing import Any

@@ -25,7 +25,7 @@ class Stream:
     __slots__ = ("writable",)
 
     def __init__(self) -> None:
-        #: False from the moment the buffered amount reaches the high mark until it is below the low.
+        #: False from reaching the high water mark until the amount is below the low one.
         self.writable = True
 
     def buffered_amount(self) -> int:

@@ -43,14 +43,8 @@ from pagi.server.exchange.stepping import first_step
 
 __all__ = ["AppRunner", "Seat"]
 
-try:
-    from sys import getrefcount
-except ImportError:  # PyPy counts none
-
-    def getrefcount(thing: object, /) -> int:
-        """Tell nothing: it is not asked where it could not know."""
-        return 0
-
+#: Elsewhere (PyPy) it is not called: see ``_COUNTS``.
+getrefcount: Callable[[object], int] = getattr(sys, "getrefcount", id)
 
 _EAGER = sys.version_info >= (3, 12)
 # Reference counts tell whether a task was kept only where they are exact and immediate.
@@ -277,7 +271,7 @@ class AppRunner:
 
     def _add_seat(self) -> None:
         seat = Seat(self)
-        if _EAGER:
+        if sys.version_info >= (3, 12):
             task = Task(self._sit(seat), loop=self.loop, eager_start=True)
         else:
             task = Task(self._sit(seat), loop=self.loop)

@@ -52,7 +52,7 @@ class FileBody:
         self._positioned = positioned
 
     def advance(self, count: int) -> None:
-        """Go past ``count`` bytes that were sent, and move the position if that is where it began."""
+        """Go past ``count`` bytes that were sent; a source that began at its position moves it."""
         self.offset += count
         if self.size is not None:
             self.size -= count

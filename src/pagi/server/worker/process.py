@@ -98,9 +98,7 @@ async def _run_worker(
     await worker.stop()
 
 
-def _announce(
-    sockets: list[BoundSocket], config: Config, loop: asyncio.AbstractEventLoop
-) -> None:
+def _announce(sockets: list[BoundSocket], config: Config, loop: asyncio.AbstractEventLoop) -> None:
     log = logging.getLogger("pagi.server")
     twins = active_twins()
     kind = "compiled" if twins and all(twins.values()) else "pure Python"

@@ -201,9 +201,7 @@ class Worker:
             left = None if deadline is None else deadline - monotonic()
             if left is not None and left <= 0:
                 return
-            await asyncio.wait(
-                [*futures, hurry], timeout=left, return_when=asyncio.FIRST_COMPLETED
-            )
+            await asyncio.wait([*futures, hurry], timeout=left, return_when=asyncio.FIRST_COMPLETED)
             futures = [future for future in futures if not future.done()]
 
     async def _force(self, service: Service) -> None:
