@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import sys
 
 __all__ = ["active_twins", "compiled"]
 
@@ -23,5 +24,11 @@ def compiled(module: str) -> bool:
 
 
 def active_twins() -> dict[str, bool]:
-    """Return, for each twin imported so far, whether the compiled one is in use."""
-    return dict(_active)
+    """Return, for each twin that is loaded or was asked for, whether the compiled one is in use.
+
+    Compiled twins reach each other without their facades, so what is loaded counts too.
+    """
+    loaded = {
+        name: True for name in sys.modules if name.startswith("pagi.") and name.endswith("_c")
+    }
+    return dict(sorted({**_active, **loaded}.items()))
