@@ -521,3 +521,14 @@ def test_connect(implementation: Any) -> None:
     connection.switch(1, [])
     assert output(connection) == b"HTTP/1.1 200 OK\r\n" + DATED + b"\r\n"
     assert [event.data for event in connection.receive_data(b"x", 0.0)] == [b"x"]
+
+
+def test_long_lines_and_names_are_parsed_like_others(implementation: Any) -> None:
+    connection = new(implementation)
+    agent, name = b"a" * 300, b"X-" + b"n" * 70
+    head = b"GET / HTTP/1.1\r\nHost: a\r\nUser-Agent: %b\r\n%b: y\r\n\r\n" % (agent, name)
+    for stream_id in (1, 2, 3):
+        events = connection.receive_data(head, 0.0)
+        assert events[0].stream_id == stream_id
+        assert events[0].fields[1:] == [(b"user-agent", agent), (name.lower(), b"y")]
+        assert answer(connection, events)

@@ -591,3 +591,27 @@ def test_consumed_is_for_other_versions(implementation: Any) -> None:
     connection.consumed(1, 5)
     assert connection.write_state == WriteState.HEAD
     assert DEFAULTS.wire == DATED
+
+
+def test_a_body_can_be_announced(implementation: Any) -> None:
+    connection = asked(implementation)
+    with pytest.raises(LocalProtocolError, match="no response body is due"):
+        connection.expect_body(1, 5)
+    connection.send_head(1, 200, [(b"content-length", b"5")])
+    connection.expect_body(1, 5)
+    with pytest.raises(LocalProtocolError, match="1 bytes longer"):
+        connection.expect_body(1, 6)
+    connection.send_body(1, b"hello", end=True)
+    assert connection.idle
+    connection = asked(implementation)
+    connection.send_head(1, 200, [])
+    connection.expect_body(1, 1_000_000)
+    connection.send_body(1, b"", end=True)
+    assert connection.idle
+
+
+def test_an_upgrade_may_be_refused_with_its_name(implementation: Any) -> None:
+    connection = asked(implementation, fields="Connection: close\r\n")
+    connection.send_head(1, 426, [(b"upgrade", b"x")], size=0)
+    sent = output(connection)
+    assert b"\r\nconnection: close\r\nconnection: upgrade\r\n" in sent
