@@ -16,6 +16,7 @@ cdef class ConnectionContext:
     cdef public object connections
     cdef public Py_ssize_t max_connections
     cdef public Py_ssize_t rejected
+    cdef public object batch
     cdef public bytearray receive_buffer
     cdef public str scheme
     cdef public object log_rejected

@@ -1,9 +1,27 @@
 # cython: language_level=3
+cimport cython
+
 from pagi.server.connection._context_c cimport Clock, ConnectionContext
+from pagi.server.connection._receive_c cimport take_bytes
 from pagi.server.exchange._stream_c cimport Stream
 
 
+cdef class ConnectionDriver(Stream)
+
+
+cdef class ReadBatch:
+    cdef object _loop
+    cdef list _drivers
+
+    cdef add(self, ConnectionDriver driver)
+    @cython.locals(driver=ConnectionDriver, drivers=list, group=list)
+    cdef _serve_all(self)
+
+
 cdef class ConnectionDriver(Stream):
+    cdef ReadBatch _batch
+    cdef bytes _received
+    cdef bint _deferred
     cdef object __weakref__
     cdef object _client
     cdef object _client_text
@@ -28,6 +46,12 @@ cdef class ConnectionDriver(Stream):
     cdef Py_ssize_t _write_moved
     cdef double _write_since
 
+    cpdef get_buffer(self, size_hint)
+    cpdef buffer_updated(self, Py_ssize_t size)
+    cpdef data_received(self, data)
+    cpdef _serve_bytes(self, bytes data)
+    cdef _serve_received(self, bint deferred)
+    cdef _flush_deferred(self)
     cpdef _opened(self, bint full)
     cpdef _closed(self, reason, detail)
     cpdef _crossed(self, bint high)

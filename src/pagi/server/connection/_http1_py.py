@@ -26,7 +26,6 @@ from pagi.protocol.events import (
 from pagi.protocol.http1.connection import HTTP1Connection
 from pagi.server.connection.driver import RESOLUTION, ConnectionDriver
 from pagi.server.connection.kernel import unread
-from pagi.server.connection.receive import take_bytes
 from pagi.server.connection.sendfile import (
     PIECE_SIZE,
     read_cached,
@@ -104,23 +103,7 @@ class HTTP1Driver(ConnectionDriver):
 
     # ------------------------------------------------------------- what the transport calls
 
-    def is_buffered_protocol(self) -> bool:
-        """Tell aiofastnet to read into `get_buffer`."""
-        return True
-
-    def get_buffer(self, size_hint: int) -> bytearray:
-        """Return what the transport reads into: one buffer for all connections.
-
-        asyncio's own transports call `data_received` instead, with bytes that they allocate.
-        """
-        return self._context.receive_buffer
-
-    def buffer_updated(self, size: int) -> None:
-        """Take ``size`` bytes of the peer out of the buffer."""
-        self.data_received(take_bytes(self._context.receive_buffer, size))
-
-    def data_received(self, data: bytes) -> None:
-        """Take bytes of the peer."""
+    def _serve_bytes(self, data: bytes) -> None:
         now = self._clock.now
         self._read_at = now
         if self._linger_until:
@@ -134,6 +117,8 @@ class HTTP1Driver(ConnectionDriver):
         stop have gone, and an application wants to know at once: the exchange is disconnected.
         Whole requests that came before the end have been answered if they needed no waiting.
         """
+        if self._received is not None:
+            self._serve_received(False)
         if self._linger_until:
             return False
         self._walk(self._http1.receive_eof(self._clock.now))
@@ -159,7 +144,8 @@ class HTTP1Driver(ConnectionDriver):
                 events = machine.receive_data(b"", self._read_at)
         finally:
             self._walking = False
-        self._flush_now()
+        if not self._deferred:
+            self._flush_now()
         if self._exchange is None:
             if machine.idle:
                 if self._served:
