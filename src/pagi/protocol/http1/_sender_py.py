@@ -310,6 +310,11 @@ class ResponseSender:
         """Body bytes travel as they are, so that a file may be sent around the machine."""
         return self.write_state == WRITE_BODY and not self._chunked_body and not self._swallow
 
+    @property
+    def body_ends_with_connection(self) -> bool:
+        """Only the end of the connection tells the peer that the body is whole (HTTP/1.0)."""
+        return self.body_is_raw and self._to_send == _UNBOUNDED
+
     def expect_body(self, stream_id: int, size: int) -> None:
         """Make sure that ``size`` body bytes may follow, in whatever pieces.
 

@@ -10,6 +10,7 @@ Deadlines are stored, not scheduled: each read notes the coarse time and the wor
 from __future__ import annotations
 
 import socket
+from struct import pack
 from typing import TYPE_CHECKING, Any, Final
 
 from pagi.server.connection.kernel import is_reset, unacknowledged
@@ -25,6 +26,8 @@ __all__ = ["RESOLUTION", "ConnectionDriver"]
 RESOLUTION: Final = 1.0
 
 UNKNOWN: Final = -2
+#: SO_LINGER on, for no time: closing throws away what was not sent and resets the connection.
+_LINGER_NOT: Final = pack("ii", 1, 0)
 #: Connections of a `ReadBatch` that are served before their answers are written: more would make
 #: the first of them wait.
 GROUP: Final = 64
@@ -393,11 +396,17 @@ class ConnectionDriver(Stream):
             self._write_mark = mark
             self._write_since = now
         elif timeout is not None and now - self._write_since >= timeout + RESOLUTION:
-            self._reason = "write_timeout"
-            self._transport.abort()
+            self.abort("write_timeout")
 
     def abort(self, reason: str) -> None:
-        """Give the connection up at once."""
+        """Give the connection up at once, by a reset: the peer must not take it for an end."""
         self._reason = reason
-        if not self._lost:
-            self._transport.abort()
+        if self._lost:
+            return
+        sock = self._transport.get_extra_info("socket")
+        if sock is not None:
+            try:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NOT)
+            except OSError:  # it is lost, which the transport will notice
+                pass
+        self._transport.abort()

@@ -314,8 +314,10 @@ class HTTP1Driver(ConnectionDriver):
         After the application's own abort nothing more is sent.
         """
         self._exchange = None
+        # A body that only the end of the connection delimits would look whole after an orderly one.
+        hard = reason == "app_abort" or self._http1.body_ends_with_connection
         self._http1.reset(self._stream_id, reason)
-        if reason == "app_abort":
+        if hard:
             self.abort(reason)
         elif not self._walking:
             self._flush_now()

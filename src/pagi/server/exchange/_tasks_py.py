@@ -203,6 +203,12 @@ class AppRunner:
         self.error = error
         return True
 
+    def prepare(self, count: int = 16) -> None:
+        """Park ``count`` tasks, so that the first requests find one; takes a turn of the loop."""
+        self._wanted = max(self._wanted, count)
+        for _ in range(count - len(self._spare)):
+            self._add_seat()
+
     def close(self) -> None:
         """Let the parked tasks end."""
         self._max_seats = 0

@@ -95,6 +95,8 @@ class Worker:
         await self._lifespan.startup()
         self._open_access_log(loop)
         context = self._make_context(loop)
+        context.service.runner.prepare()
+        await asyncio.sleep(0)
         self._ticker = Ticker(
             loop,
             context.clock,
