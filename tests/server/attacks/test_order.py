@@ -247,10 +247,10 @@ async def test_row_53_no_body_where_none_may_be(method: str, status: int, how: s
 @pytest.mark.parametrize("status", [99, 100, 101, 103, 199, 1000, 0, -200])
 async def test_row_53_informational_or_impossible_status(status: int) -> None:
     """None of them can be a final response; on the wire it would be no end of one."""
-    async with attacked(Bodies(), errors_expected=True, lives=False) as site:
-        async with await site.open() as wire:
-            await wire.send(get(b"/%d/plain" % status))
-            assert (await wire.refusal()).status == 500
+    app = Bodies()
+    async with attacked(app, errors_expected=True, lives=False) as site, await site.open() as wire:
+        await wire.send(get(b"/%d/plain" % status))
+        assert (await wire.refusal()).status == 500
 
 
 class Interleaved(Recorder):

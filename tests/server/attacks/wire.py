@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
+from collections.abc import Callable
 from types import TracebackType
 from typing import Final
 
-__all__ = ["Answer", "Wire", "get"]
+__all__ = ["Answer", "Wire", "eventually", "get"]
 
 #: No single wait of a test takes this long; the server's deadlines in tests are far shorter.
 PATIENCE: Final = 20.0
@@ -204,3 +205,10 @@ async def get(address: int | str, target: bytes = b"/") -> Answer:
         answer = await wire.answer()
         assert await wire.rest() == b""
         return answer
+
+
+async def eventually(condition: Callable[[], bool], seconds: float = 5.0) -> None:
+    """Wait until what another process or the kernel does has come true."""
+    async with asyncio.timeout(seconds):
+        while not condition():  # noqa: ASYNC110  # nobody tells us
+            await asyncio.sleep(0.01)
