@@ -178,6 +178,9 @@ async def test_file(
     assert (by_kernel > 0) == framework.pathsend
 
 
+# Quart's file wrapper does not close its file after a range; the collector then says so.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")
 @pytest.mark.parametrize(
     ("framework", "wanted"),
     [(framework, wanted) for framework in FRAMEWORKS for wanted in framework.ranges],
