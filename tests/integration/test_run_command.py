@@ -62,5 +62,6 @@ async def test_several_workers(big_file: bytes, tmp_path: Path) -> None:
 
     assert server.status == 0
     assert {answer.status for answer in answers} == {200}
-    assert server.notes.count("startup") == server.notes.count("shutdown") == 2
+    # A worker that was still loading when the stop came has neither.
+    assert server.notes.count("startup") == server.notes.count("shutdown") in (1, 2)
     assert "Traceback" not in server.log
