@@ -235,7 +235,6 @@ class ConnectionDriver(Stream):
         self.writable = True
         context = self._context
         context.connections.discard(self)
-        self._wake_waiters()
         reason = self._reason
         if reason is None:
             # Aborted by the peer or closed in the middle: the peer's doing, unless the operating
@@ -243,6 +242,7 @@ class ConnectionDriver(Stream):
             ours = exc is not None and not isinstance(exc, ConnectionError)
             reason = "read_error" if ours else "client_closed"
         self._closed(reason, None if exc is None else type(exc).__name__)
+        self._wake_waiters()  # after the observers of the end
         if context.closed is not None:
             context.closed()
 

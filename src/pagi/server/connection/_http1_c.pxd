@@ -13,6 +13,7 @@ cdef class HTTP1Driver(ConnectionDriver):
     cdef Exchange _exchange
     cdef HTTP1Connection _http1
     cdef RequestReceived _request
+    cdef Py_ssize_t _flush_size
     cdef double _head_since
     cdef double _idle_since
     cdef Py_ssize_t _inbound

@@ -55,6 +55,7 @@ class HTTP1Driver(ConnectionDriver):
 
     __slots__ = (
         "_exchange",
+        "_flush_size",
         "_head_since",
         "_http1",
         "_idle_since",
@@ -70,6 +71,7 @@ class HTTP1Driver(ConnectionDriver):
         ConnectionDriver.__init__(self, context)
         self._http1 = HTTP1Connection(context.http1, context.defaults)
         self._machine = self._http1
+        self._flush_size = min(FLUSH_SIZE, context.flow.write_high_watermark)
         self._exchange: Any = None
         self._request: Any = None
         self._stream_id = 0
@@ -296,7 +298,7 @@ class HTTP1Driver(ConnectionDriver):
 
     def flush(self) -> None:
         """End of one ``send``: give the output to the transport now, or once in this turn."""
-        if self._http1.buffered(self._stream_id) >= FLUSH_SIZE:
+        if self._http1.buffered(self._stream_id) >= self._flush_size:
             self._flush_now()
         elif not self._walking and not self._flush_scheduled:
             self._flush_scheduled = True
