@@ -181,6 +181,7 @@ class Peer:
             context=Context(),
             logger=self.log.logger,
             log_access=lambda *line: self.access.append(line),
+            time=options.pop("time", None),
         )
         self.service.runner.prepare()
         self.clock = Clock(1000.0)

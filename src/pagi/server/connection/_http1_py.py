@@ -262,6 +262,7 @@ class HTTP1Driver(ConnectionDriver):
     def want_body(self) -> None:
         """The application began to read: let the peer send its body."""
         if self._http1.continue_expected:
+            self._read_at = self._clock.now  # from here on the body is due
             self._http1.send_informational(self._stream_id, 100, _NO_FIELDS)
             self._flush_now()
 
@@ -453,6 +454,8 @@ class HTTP1Driver(ConnectionDriver):
         or has bytes waiting in the operating system, may begin one more.
         """
         self._stopping_since = self._clock.now
+        if self._received is not None:
+            self._serve_received(False)
         if self._exchange is not None:
             self._http1.close()
         elif self._served and self._http1.idle and not unread(self._raw_socket()):
