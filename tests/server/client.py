@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
+from time import monotonic
 from typing import Any
 
 import pagi
 from tests.conftest import TRANSPORTS
 
-__all__ = ["Client", "Response", "Truncated", "connect", "get", "serving"]
+__all__ = ["Client", "Response", "Truncated", "connect", "get", "serving", "settled"]
 
 Fields = list[tuple[bytes, bytes]]
 
@@ -191,8 +192,8 @@ class Client:
 def _field(line: bytes) -> tuple[bytes, bytes]:
     name, colon, value = line.partition(b":")
     assert colon, f"no field line: {line!r}"
-    assert name == name.lower().strip(), f"a field name as it should not be: {line!r}"
-    return name, value.strip()
+    assert name == name.strip(), f"white space in a field name: {line!r}"
+    return name.lower(), value.strip()
 
 
 @asynccontextmanager
@@ -231,6 +232,16 @@ async def connect(
         yield client
     finally:
         await client.close()
+
+
+async def settled(value: Callable[[], int], least: int = 1) -> int:
+    """Wait until ``value()`` has reached ``least`` and stays the same for a while; return it."""
+    last, since = -1, monotonic()
+    while last < least or monotonic() - since < 0.1:
+        if value() != last:
+            last, since = value(), monotonic()
+        await asyncio.sleep(0.01)
+    return last
 
 
 async def get(server: pagi.Server, target: str = "/", **options: Any) -> Response:
