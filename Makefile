@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PORT ?= 8000
 
-.PHONY: serve test test-quick lint types bench docs fuzz soak clean help
+.PHONY: serve test test-quick lint types bench docs fuzz clean help
 
 help:
 	@echo "make serve   install into $(VENV) and serve the showcase on http://127.0.0.1:$(PORT)"
@@ -61,9 +61,6 @@ docs: $(VENV)/.developed
 
 fuzz: $(VENV)/.developed
 	@$(BIN)/python -m fuzz.http1 --seconds 60
-
-soak: $(VENV)/.developed
-	@$(BIN)/python -m tests.soak
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
