@@ -31,9 +31,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     function = pyfuncitem.obj
     if not inspect.iscoroutinefunction(function):
         return None
-    arguments = {
-        name: pyfuncitem.funcargs[name] for name in inspect.signature(function).parameters
-    }
+    arguments = {name: pyfuncitem.funcargs[name] for name in inspect.signature(function).parameters}
 
     async def timed() -> Any:
         async with asyncio.timeout(TIMEOUT):

@@ -34,7 +34,7 @@ _HOMES = {
     "serve": "pagi.server.api",
 }
 
-__all__ = [  # noqa: PLE0604  # all are strings
+__all__ = [  # all are strings
     "__version__",
     *_HOMES,
 ]

@@ -156,10 +156,9 @@ def test_public_things_are_documented(name: str) -> None:
         if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
             assert ast.get_docstring(node), f"{name}.{node.name}"
             for member in node.body:
-                if (
-                    isinstance(member, (ast.FunctionDef, ast.AsyncFunctionDef))
-                    and not member.name.startswith("_")
-                ):
+                if isinstance(
+                    member, (ast.FunctionDef, ast.AsyncFunctionDef)
+                ) and not member.name.startswith("_"):
                     assert ast.get_docstring(member), f"{name}.{node.name}.{member.name}"
         elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             assert node.name.startswith("_") or ast.get_docstring(node), f"{name}.{node.name}"

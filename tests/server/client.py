@@ -225,7 +225,11 @@ async def connect(
         if receive_buffer is not None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         sock.setblocking(False)
-        await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", target))
+        try:
+            await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", target))
+        except BaseException:
+            sock.close()
+            raise
         reader, writer = await asyncio.open_connection(sock=sock, limit=limit)
     client = Client(reader, writer)
     try:

@@ -236,7 +236,7 @@ def file_app(path: Path) -> Any:
         elif what == "/memory":
             await send({"type": "http.response.body", "fh": io.BytesIO(path.read_bytes())})
         elif what == "/zerocopy":
-            with open(path, "rb") as handle:  # noqa: ASYNC230
+            with open(path, "rb") as handle:
                 for count in (100_000, None):
                     await send(
                         {
@@ -247,7 +247,7 @@ def file_app(path: Path) -> Any:
                         }
                     )
         else:
-            with open(path, "rb") as handle:  # noqa: ASYNC230
+            with open(path, "rb") as handle:
                 await send({"type": "http.response.body", "fh": handle})
 
     return app

@@ -111,13 +111,12 @@ async def test_head_and_bodiless_statuses_keep_the_connection() -> None:
 
 @pytest.mark.spec("HTTP-28", "HTTP-7")
 async def test_http_1_0() -> None:
-    async with serving(pieces) as server:
-        async with connect(server) as client:
-            response = await client.request(version="1.0", headers=[("Connection", "keep-alive")])
-            assert response.version == "1.1"
-            assert response["transfer-encoding"] is None
-            assert response.closes
-            assert response.body == b"onetwothree"
+    async with serving(pieces) as server, connect(server) as client:
+        response = await client.request(version="1.0", headers=[("Connection", "keep-alive")])
+        assert response.version == "1.1"
+        assert response["transfer-encoding"] is None
+        assert response.closes
+        assert response.body == b"onetwothree"
 
     async with serving(echo) as server, connect(server) as client:
         response = await client.request(version="1.0", headers=[("Connection", "keep-alive")])

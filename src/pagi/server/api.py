@@ -57,9 +57,8 @@ class Server:
     def port(self) -> int | None:
         """The port of the first TCP listener, as the system chose it if 0 was asked for."""
         for bound in self._sockets:
-            name = bound.sock.getsockname()
-            if isinstance(name, tuple):
-                return int(name[1])
+            if bound.port is not None:
+                return bound.port
         return None
 
     @property

@@ -92,7 +92,7 @@ async def disconnected(request: Request) -> Response:
     if await request.is_disconnected():
         journal.note("gone from the start")
     journal.note("asking")
-    while not await request.is_disconnected():  # noqa: ASYNC110  # what people write
+    while not await request.is_disconnected():  # what people write
         await asyncio.sleep(0.01)
     journal.note("noticed")
     return JSONResponse(None)

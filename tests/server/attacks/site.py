@@ -185,7 +185,7 @@ async def attacked(
                 if lives:
                     address = options.get("socket", server.port)
                     assert (await get(address, b"/alive")).status == 200, "it does not live"
-            with open(log, encoding="ascii") as lines:  # noqa: ASYNC230  # the server has stopped
+            with open(log, encoding="ascii") as lines:  # the server has stopped
                 site.log = lines.read()
     finally:
         loop.set_exception_handler(None)

@@ -210,5 +210,5 @@ async def get(address: int | str, target: bytes = b"/") -> Answer:
 async def eventually(condition: Callable[[], bool], seconds: float = 5.0) -> None:
     """Wait until what another process or the kernel does has come true."""
     async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110  # nobody tells us
+        while not condition():  # nobody tells us
             await asyncio.sleep(0.01)

@@ -16,7 +16,6 @@ from pagi.protocol.events import RequestReceived
 from pagi.server.exchange.http import HTTPExchange
 from pagi.server.exchange.service import Service
 from pagi.server.exchange.stream import Stream
-from pagi.server.exchange.stream import Stream
 
 START = {"type": "http.response.start", "status": 200, "headers": []}
 LAST = {"type": "http.response.body", "body": b"bye"}

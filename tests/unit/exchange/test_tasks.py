@@ -11,6 +11,7 @@ from contextvars import ContextVar, copy_context
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from pagi.server.exchange.tasks import AppRunner
@@ -490,7 +491,7 @@ async def test_anyio_cancel_scopes() -> None:
         assert cancel_scope.cancelled_caught
         with anyio.fail_after(60):
             await send({})
-            await anyio.sleep(0)
+            await anyio.lowlevel.checkpoint()
 
     async with running() as start:
         for _ in range(3):
@@ -518,7 +519,7 @@ async def test_anyio_task_groups() -> None:
     seen: list[int] = []
 
     async def child(value: int) -> None:
-        await anyio.sleep(0)
+        await anyio.lowlevel.checkpoint()
         seen.append(value)
 
     async def app(scope: Any, receive: Any, send: Any) -> None:

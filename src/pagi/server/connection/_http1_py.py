@@ -447,16 +447,21 @@ class HTTP1Driver(ConnectionDriver):
         if not self._lost and not self._linger_until:
             self._transport.close()
 
+    def expect_stop(self) -> None:
+        """Say ``Connection: close`` from here on; close nothing yet."""
+        self._stopping_since = self._clock.now
+        if self._exchange is not None:
+            self._http1.close()
+
     def shut_down(self) -> None:
         """Stop orderly: idle connections close now, others after their response.
 
         A request that is already on its way is not lost: a connection that has sent nothing yet,
         or has bytes waiting in the operating system, may begin one more.
         """
-        self._stopping_since = self._clock.now
         if self._received is not None:
             self._serve_received(False)
-        if self._exchange is not None:
-            self._http1.close()
-        elif self._served and self._http1.idle and not unread(self._raw_socket()):
+        self.expect_stop()
+        idle = self._exchange is None and self._served and self._http1.idle
+        if idle and not unread(self._raw_socket()):
             self._close("server_shutdown")

@@ -89,6 +89,9 @@ class _Supervisor:
         if not self._stopping:
             self._stopping = True
             self._status = status
+            # Ours first: the worker that closes the last copy has taken what waits there.
+            for bound in self._sockets:
+                bound.close()
             timeouts = self._config.process, self._config.application
             grace = (timeouts[0].shutdown_timeout, timeouts[1].lifespan_shutdown_timeout)
             if None not in grace:

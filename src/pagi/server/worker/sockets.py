@@ -47,6 +47,11 @@ class BoundSocket:
         self._name = sock.getsockname()
 
     @property
+    def port(self) -> int | None:
+        """The TCP port; also known when the socket is closed."""
+        return int(self._name[1]) if self.kind == "tcp" else None
+
+    @property
     def address_text(self) -> str:
         """The address for people: ``http://127.0.0.1:8000``, ``unix:/run/app.sock``."""
         return self.address()

@@ -3,8 +3,9 @@
 Timeline of a stop::
 
     begin          draining becomes visible (connection objects, lifespan.shutdown.notice);
-                   what the kernel already accepted is taken, then accepting ends
-    at once        idle connections close; others answer with ``Connection: close``
+                   from here on requests are answered with ``Connection: close``;
+                   what the kernel already accepted is taken, then the listeners are closed
+    at once        idle connections close
     … grace …      ends as soon as the last request has ended
     shutdown_timeout  connections are aborted, applications cancelled and waited for
     always         lifespan.shutdown, then the access log is flushed
@@ -40,7 +41,7 @@ LOG_DELAY: Final = 0.1
 
 
 class Worker:
-    """Serves one application on the sockets it is given; they stay the caller's.
+    """Serves one application on the sockets it is given, and closes them when a stop begins.
 
     Args:
         app: the application.
@@ -177,10 +178,14 @@ class Worker:
             self._access_log.close()
 
     async def _drain(self, service: Service) -> None:
-        service.begin_draining()
         self._lifespan.notice()
+        service.begin_draining()
+        for driver in self._connections:
+            driver.expect_stop()
         for acceptor in self._acceptors:
             acceptor.stop()
+        for bound in self._sockets:
+            bound.close()
         # The transports of the connections just taken call their protocols in the next turns.
         for _ in range(3):
             await asyncio.sleep(0)
