@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-LOOP = os.environ.get("PAGI_TEST_LOOP", "uvloop")
-TRANSPORTS = os.environ.get("PAGI_TEST_TRANSPORTS", "aiofastnet")
+LOOP = os.environ.get("TEST_LOOP", "uvloop")
+TRANSPORTS = os.environ.get("TEST_TRANSPORTS", "aiofastnet")
 #: No asynchronous test takes this long; one that hangs fails instead.
 TIMEOUT = 60.0
 

@@ -36,8 +36,8 @@ class Combination:
     def environment(self) -> dict[str, str]:
         environment = dict(os.environ)
         environment["PAGI_PURE_PYTHON"] = "1" if self.pure else "0"
-        environment["PAGI_TEST_LOOP"] = self.loop
-        environment["PAGI_TEST_TRANSPORTS"] = self.transports
+        environment["TEST_LOOP"] = self.loop
+        environment["TEST_TRANSPORTS"] = self.transports
         environment.pop("PAGI_ENV", None)
         return environment
 

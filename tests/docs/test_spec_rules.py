@@ -4,7 +4,7 @@ A rule stands in ``docs/spec/*.md`` as a paragraph that begins with ``**HTTP-12*
 to it by ``@pytest.mark.spec("HTTP-12")`` or by a comment ``# spec: HTTP-12, CORE-3``.
 
 Rules without a test are printed (``pytest -s`` or ``python tests/docs/test_spec_rules.py``). With
-``PAGI_SPEC_COMPLETE=1`` in the environment they are a failure.
+``TEST_SPEC_COMPLETE=1`` in the environment they are a failure.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ def test_every_rule_has_a_test() -> None:
     missing = untied()
     if missing:
         print(f"\n{len(missing)} of {len(rules())} rules have no test: {' '.join(missing)}")
-    complete = os.environ.get("PAGI_SPEC_COMPLETE", "") not in ("", "0")
+    complete = os.environ.get("TEST_SPEC_COMPLETE", "") not in ("", "0")
 
     assert not (missing and complete)
 

@@ -70,7 +70,7 @@ def big_file(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     folder = tmp_path_factory.mktemp("files")
     content = random.Random(5).randbytes(FILE_SIZE)
     (folder / "big.bin").write_bytes(content)
-    os.environ["PAGI_TEST_FILES"] = str(folder)
+    os.environ["TEST_FILES"] = str(folder)
     return content
 
 
@@ -161,8 +161,8 @@ def environment() -> dict[str, str]:
     """Return an environment in which the command runs as this run of the tests does."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PAGI_")}
     kept["PAGI_PURE_PYTHON"] = "1" if PURE else "0"
-    kept["PAGI_TEST_FILES"] = os.environ.get("PAGI_TEST_FILES", "")
-    kept["PAGI_TEST_JOURNAL"] = "1"
+    kept["TEST_FILES"] = os.environ.get("TEST_FILES", "")
+    kept["TEST_JOURNAL"] = "1"
     kept["PYTHONPATH"] = os.pathsep.join([str(ROOT), str(ROOT / "src")])
     return kept
 

@@ -1,4 +1,4 @@
-"""How long the oracles are asked: ``PAGI_ORACLE_EXAMPLES`` sets the number of examples."""
+"""How long the oracles are asked: ``TEST_ORACLE_EXAMPLES`` sets the number of examples."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, settings
 
 settings.register_profile(
     "pagi",
-    max_examples=int(os.environ.get("PAGI_ORACLE_EXAMPLES", "150")),
+    max_examples=int(os.environ.get("TEST_ORACLE_EXAMPLES", "150")),
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.differing_executors],
     database=None,

@@ -7,7 +7,7 @@
 ``POST /form``              multipart ``title``, ``file``: ``{"title", "name", "size", "sha256"}``
 ``GET /stream``             `PIECES` lines, one message each
 ``GET /slow``               pieces without end
-``GET /files/big.bin``      the file in the folder that ``PAGI_TEST_FILES`` names
+``GET /files/big.bin``      the file in the folder that ``TEST_FILES`` names
 ``GET /state``              ``{"state": …}``: what the start of the application left
 ``GET /error``              raises `Deliberate`
 ``GET /cookies``            sets two cookies
@@ -47,7 +47,7 @@ class Journal:
         """Note something; a process of its own prints it as well."""
         self.notes.append(what)
         self._changed.set()
-        if "PAGI_TEST_JOURNAL" in os.environ:
+        if "TEST_JOURNAL" in os.environ:
             os.write(1, f"note: {what}\n".encode())  # one piece: several workers write here
 
     async def until(self, what: str) -> None:
@@ -126,7 +126,7 @@ async def slow_pieces() -> AsyncIterator[bytes]:
 
 def files() -> Path:
     """Return the folder of the files that are served."""
-    return Path(os.environ["PAGI_TEST_FILES"])
+    return Path(os.environ["TEST_FILES"])
 
 
 def big_file() -> Path:

@@ -294,7 +294,6 @@ async def process(
         cwd=ROOT,
         stdin=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
-        env={k: v for k, v in os.environ.items() if not k.startswith(("PAGI_TEST", "PAGI_SPEC"))},
     )
     site = Process(running)
     started: asyncio.Future[int] = asyncio.get_running_loop().create_future()
