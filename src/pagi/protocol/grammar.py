@@ -73,9 +73,12 @@ _IPV4: Final = re.compile(_DEC_OCTET + rb"(?:\." + _DEC_OCTET + rb"){3}")
 
 
 def is_host(value: bytes) -> bool:
-    """Tell whether ``value`` is ``uri-host [ ":" port ]`` (RFC 9110 §7.2); it may be empty."""
+    """Tell whether ``value`` is ``uri-host [ ":" port ]`` (RFC 9110 §7.2); it may be empty.
+
+    A port alone is none: the URI that it makes has an empty host and is invalid (§4.2.1).
+    """
     match = _HOST.fullmatch(value)
-    if match is None:
+    if match is None or value[:1] == b":":
         return False
     address, _, port = match.groups()
     if port and int(port) > 65535:

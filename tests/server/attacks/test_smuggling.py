@@ -508,7 +508,7 @@ async def test_row_18_no_continue_after_the_final_response() -> None:
 
 @pytest.mark.spec("HTTP-12")
 @pytest.mark.parametrize(
-    "value", [b"200-ok", b"100-continue, x", b"", b"100-continue;q=1", b"100-continued", b"\xff"]
+    "value", [b"200-ok", b"100-continue, x", b"100-continue;q=1", b"100-continued", b"\xff"]
 )
 async def test_row_18_other_expectations(value: bytes) -> None:
     async with attacked() as site:

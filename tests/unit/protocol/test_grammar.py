@@ -49,6 +49,8 @@ def test_hosts(host: bytes) -> None:
         b"a:123456",
         b"a:b",
         b"a:1:2",
+        b":",
+        b":80",
         b"[",
         b"[]",
         b"[:]",

@@ -80,16 +80,18 @@ def _check_codings(values: list[bytes], version: str) -> None:
 
 
 def _read_expectation(event: RequestReceived, values: list[bytes]) -> None:
-    if any(member != b"100-continue" for member in list_members(values)):
+    # RFC 9110 §5.6.1.2: empty members are to be ignored
+    members = [member for member in list_members(values) if member]
+    if any(member != b"100-continue" for member in members):
         raise RemoteProtocolError("the expectation cannot be met", 417)
-    event.expect_continue = not event.end
+    event.expect_continue = bool(members) and not event.end
 
 
 def _wanted_protocol(notes: Notes) -> bytes | None:
     """Return the first protocol of ``Upgrade`` if ``Connection`` covers it (RFC 9110 §7.8)."""
     if b"upgrade" not in list_members(notes.get(b"connection", [])):
         return None
-    return list_members(notes[b"upgrade"])[0] or None
+    return next(filter(None, list_members(notes[b"upgrade"])), None)
 
 
 def _join_cookies(event: RequestReceived, values: list[bytes]) -> None:
