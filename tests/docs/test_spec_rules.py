@@ -3,8 +3,8 @@
 A rule stands in ``docs/spec/*.md`` as a paragraph that begins with ``**HTTP-12**``. A test is tied
 to it by ``@pytest.mark.spec("HTTP-12")`` or by a comment ``# spec: HTTP-12, CORE-3``.
 
-Every rule that binds this server has one. ``python tests/docs/test_spec_rules.py`` prints those that
-have none.
+Every rule that binds this server has one; ``python tests/docs/test_spec_rules.py`` prints those
+that have none.
 """
 
 from __future__ import annotations
