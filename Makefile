@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PORT ?= 8000
 
-.PHONY: serve test test-quick lint types bench docs fuzz clean help
+.PHONY: serve test test-quick lint types bench docs fuzz soak clean help
 
 help:
 	@echo "make serve   install into $(VENV) and serve the showcase on http://127.0.0.1:$(PORT)"
@@ -60,7 +60,13 @@ docs: $(VENV)/.developed
 	@$(BIN)/mkdocs build --strict --quiet
 
 fuzz: $(VENV)/.developed
-	@$(BIN)/python -m fuzz.http1 --seconds 60
+	@$(BIN)/python setup.py --quiet build_ext --inplace
+	@$(BIN)/python -m fuzz.http1 --seconds $(or $(SECONDS),60)
+
+# SOAK takes more options: make soak SECONDS=60 SOAK="--workers 2 --pure"
+soak: $(VENV)/.developed
+	@$(BIN)/python setup.py --quiet build_ext --inplace
+	@$(BIN)/python -m tests.soak --seconds $(or $(SECONDS),300) $(SOAK)
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

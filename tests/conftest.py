@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import inspect
 import os
 import sys
@@ -12,6 +13,8 @@ import pytest
 
 LOOP = os.environ.get("TEST_LOOP", "uvloop")
 TRANSPORTS = os.environ.get("TEST_TRANSPORTS", "aiofastnet")
+PURE = os.environ.get("PAGI_PURE_PYTHON", "") not in ("", "0")
+HAS_TWIN = importlib.util.find_spec("pagi.protocol.http1._connection_c") is not None
 #: No asynchronous test takes this long; one that hangs fails instead.
 TIMEOUT = 60.0
 
@@ -45,11 +48,33 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
 def pytest_configure(config: pytest.Config) -> None:
     """Register the markers."""
     config.addinivalue_line("markers", "spec(*rules): the rules of the specification it checks")
+    config.addinivalue_line("markers", "once: runs on one combination of twin, loop, transports")
+    config.addinivalue_line("markers", "slow: runs only when asked for, with -m slow")
+
+
+def is_chosen() -> bool:
+    """Tell whether this combination is the one for tests that run once: the fastest there is."""
+    fast = HAS_TWIN and all(map(importlib.util.find_spec, ("uvloop", "aiofastnet")))
+    chosen = (False, "uvloop", "aiofastnet") if fast else (True, "asyncio", "asyncio")
+    return chosen == (PURE, LOOP, TRANSPORTS)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Deselect what does not belong into this run."""
+    left = []
+    for item in items:
+        elsewhere = item.get_closest_marker("once") is not None and not is_chosen()
+        asked = "slow" in (config.option.markexpr or "")
+        if elsewhere or (item.get_closest_marker("slow") is not None and not asked):
+            left.append(item)
+    if left:
+        config.hook.pytest_deselected(items=left)
+        items[:] = [item for item in items if item not in left]
 
 
 def pytest_report_header() -> str:
     """Say on what the tests run."""
-    pure = os.environ.get("PAGI_PURE_PYTHON", "") not in ("", "0")
     version = sys.version.split()[0]
-    twin = "pure Python" if pure else "compiled where built"
+    twin = "pure Python" if PURE else "compiled where built"
     return f"pagi: {twin}; Python {version}; loop {LOOP}; transports {TRANSPORTS}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import importlib.util
 import logging
 import os
 import random
@@ -22,43 +21,14 @@ import pytest
 
 import pagi
 from pagi.server.api import Server
-from tests.conftest import LOOP, TRANSPORTS
+from tests.conftest import LOOP, PURE, TRANSPORTS
 
 ROOT = Path(__file__).resolve().parents[2]
-PURE = os.environ.get("PAGI_PURE_PYTHON", "") not in ("", "0")
-HAS_TWIN = importlib.util.find_spec("pagi.protocol.http1._connection_c") is not None
 FILE_SIZE = 5 * 1_048_576
 #: No process that a test starts takes longer to say something, or to end.
 TIMEOUT = 60.0
 
 Serving = Callable[..., AbstractAsyncContextManager[Server]]
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    """Register the markers."""
-    config.addinivalue_line("markers", "once: runs on one combination of twin, loop, transports")
-    config.addinivalue_line("markers", "slow: runs only when asked for, with -m slow")
-
-
-def is_chosen() -> bool:
-    """Tell whether this combination is the one for tests that run once."""
-    if HAS_TWIN:
-        return not PURE and (LOOP, TRANSPORTS) == ("uvloop", "aiofastnet")
-    return PURE and (LOOP, TRANSPORTS) == ("asyncio", "asyncio")
-
-
-@pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselect what does not belong into this run."""
-    left = []
-    for item in items:
-        elsewhere = item.get_closest_marker("once") is not None and not is_chosen()
-        asked = "slow" in (config.option.markexpr or "")
-        if elsewhere or (item.get_closest_marker("slow") is not None and not asked):
-            left.append(item)
-    if left:
-        config.hook.pytest_deselected(items=left)
-        items[:] = [item for item in items if item not in left]
 
 
 # --- files -----------------------------------------------------------------------------------

@@ -147,6 +147,15 @@ class Client:
             raise Truncated(response) from None
         return response
 
+    async def chunk(self) -> bytes:
+        """Read one chunk; after the last, which is empty, come the trailers."""
+        size = int((await self.reader.readuntil(b"\r\n"))[:-2], 16)
+        if not size:
+            return b""
+        data = await self.reader.readexactly(size)
+        assert await self.reader.readexactly(2) == b"\r\n"
+        return data
+
     async def _read_body(self, response: Response, method: str) -> None:
         length, coding = response["content-length"], response["transfer-encoding"]
         assert length is None or coding is None
@@ -154,7 +163,7 @@ class Client:
             return
         if coding is not None:
             assert coding == b"chunked"
-            while chunk := await self._read_chunk():
+            while chunk := await self.chunk():
                 response.chunks.append(chunk)
                 response.body += chunk
             while (line := await self.reader.readuntil(b"\r\n")) != b"\r\n":
@@ -169,14 +178,6 @@ class Client:
                 left -= len(data)
         else:
             response.body = await self.reader.read()
-
-    async def _read_chunk(self) -> bytes:
-        size = int((await self.reader.readuntil(b"\r\n"))[:-2], 16)
-        if not size:
-            return b""
-        data = await self.reader.readexactly(size)
-        assert await self.reader.readexactly(2) == b"\r\n"
-        return data
 
     async def rest(self) -> bytes:
         """Read to the end of the connection, however it ends."""
