@@ -265,8 +265,10 @@ async def test_decline_is_taken_by_auto(log: Log, app: Any, how: str) -> None:
     lifespan = make(app, log)
     await lifespan.startup()
     [(level, text)] = log.told()
-    assert level == "INFO"
+    suspicious = app is raises_after_receive
+    assert level == ("WARNING" if suspicious else "INFO")
     assert text.startswith(f"the application has no lifespan ({how}")
+    assert ("--lifespan on" in text) == suspicious
     lifespan.notice()
     await lifespan.shutdown()
     assert len(log.told()) == 1
@@ -376,7 +378,8 @@ async def test_startup_timeout(log: Log, mode: str) -> None:
 
     with pytest.raises(StartError) as caught:
         await make(app, log, mode, startup_timeout=0.01).startup()
-    assert caught.value.message == "Lifespan startup timed out after 0.01s"
+    assert caught.value.message.startswith("Lifespan startup timed out after 0.01s; ")
+    assert "--lifespan-startup-timeout" in caught.value.message
     assert caught.value.exit_status == EXIT_STARTUP
     assert cleaned_up == [True]
     assert lifespan_tasks() == []
@@ -553,7 +556,10 @@ async def test_shutdown_timeout(log: Log) -> None:
         await asyncio.Event().wait()
 
     await stop(log, after, shutdown_timeout=0.01)
-    assert log.told() == [("WARNING", "Lifespan shutdown timed out after 0.01s")]
+    [(level, text)] = log.told()
+    assert level == "WARNING"
+    assert text.startswith("Lifespan shutdown timed out after 0.01s; ")
+    assert "--lifespan-shutdown-timeout" in text
 
 
 async def test_lingering_after_the_last_answer_is_ended(log: Log) -> None:

@@ -108,6 +108,7 @@ class Lifespan:
         self._became_ready = False
         self._failure: str | None = None
         self._misused = False
+        self._was_told = False
         self._messages: deque[Message] = deque()
         self._arrived = asyncio.Event()
         self._answered = asyncio.Event()
@@ -136,7 +137,9 @@ class Lifespan:
         except TimeoutError:
             await self._cancel(task)
             raise StartError(
-                f"Lifespan startup timed out after {self._startup_timeout:g}s", EXIT_STARTUP
+                f"Lifespan startup timed out after {self._startup_timeout:g}s; see what the startup"
+                " of the application waits for, or allow more with --lifespan-startup-timeout",
+                EXIT_STARTUP,
             ) from None
         except asyncio.CancelledError:
             await self._cancel(task)
@@ -166,7 +169,11 @@ class Lifespan:
             async with asyncio.timeout(self._shutdown_timeout):
                 await self._answered.wait()
         except TimeoutError:
-            self._logger.warning("Lifespan shutdown timed out after %gs", self._shutdown_timeout)
+            self._logger.warning(
+                "Lifespan shutdown timed out after %gs; see what the shutdown of the application"
+                " waits for, or allow more with --lifespan-shutdown-timeout",
+                self._shutdown_timeout,
+            )
             await self._cancel(task)
         except asyncio.CancelledError:
             await self._cancel(task)
@@ -199,6 +206,7 @@ class Lifespan:
         while not self._messages:
             self._arrived.clear()
             await self._arrived.wait()
+        self._was_told = True
         return self._messages.popleft()
 
     async def _send(self, message: Message) -> None:
@@ -260,7 +268,15 @@ class Lifespan:
                 ' handle scope type "lifespan", or use --lifespan auto',
                 EXIT_STARTUP,
             )
-        self._logger.info("the application has no lifespan (%s)", how)
+        if error is not None and self._was_told:
+            # ASGI takes this for a decline, but who reads lifespan.startup mostly means to answer.
+            self._logger.warning(
+                "the application has no lifespan (%s after it received lifespan.startup);"
+                " if that is a startup that failed, use --lifespan on",
+                how,
+            )
+        else:
+            self._logger.info("the application has no lifespan (%s)", how)
 
     def _log_failure(self, what: str, text: str, *, only_long: bool = False) -> None:
         """Log a failure; a text of several lines (frameworks send tracebacks) goes below it."""
