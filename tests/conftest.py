@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 LOOP = os.environ.get("TEST_LOOP", "uvloop")
-TRANSPORTS = os.environ.get("TEST_TRANSPORTS", "aiofastnet")
+TRANSPORTS = os.environ.get("TEST_TRANSPORTS", "pagi")
 PURE = os.environ.get("PAGI_PURE_PYTHON", "") not in ("", "0")
 HAS_TWIN = importlib.util.find_spec("pagi.protocol.http1._connection_c") is not None
 #: No asynchronous test takes this long; one that hangs fails instead.

@@ -43,11 +43,12 @@ class Combination:
 
 
 COMBINATIONS = (
-    Combination(False, "uvloop", "aiofastnet"),
-    Combination(True, "asyncio", "asyncio"),
-    Combination(False, "uvloop", "asyncio", SERVER_TESTS),
-    Combination(False, "asyncio", "aiofastnet", SERVER_TESTS),
-    Combination(True, "uvloop", "aiofastnet", SERVER_TESTS),
+    Combination(False, "uvloop", "pagi"),
+    Combination(True, "asyncio", "pagi"),
+    Combination(False, "uvloop", "aiofastnet", SERVER_TESTS),
+    Combination(False, "asyncio", "asyncio", SERVER_TESTS),
+    Combination(True, "uvloop", "asyncio", SERVER_TESTS),
+    Combination(True, "asyncio", "aiofastnet", SERVER_TESTS),
 )
 
 

@@ -58,7 +58,7 @@ Environment: TypeAlias = Literal["development", "production", "none"]
 Interface: TypeAlias = Literal["auto", "pagi", "asgi"]
 LifespanMode: TypeAlias = Literal["auto", "on", "off"]
 LoopName: TypeAlias = Literal["auto", "asyncio", "uvloop"]
-TransportsName: TypeAlias = Literal["auto", "asyncio", "aiofastnet"]
+TransportsName: TypeAlias = Literal["auto", "pagi", "aiofastnet", "asyncio"]
 LogLevel: TypeAlias = Literal["debug", "info", "warning", "error"]
 LogShape: TypeAlias = Literal["text", "json"]
 
@@ -66,7 +66,7 @@ _ENVIRONMENT: Kind[Environment] = Choice("development", "production", "none")
 _INTERFACE: Kind[Interface] = Choice("auto", "pagi", "asgi")
 _LIFESPAN: Kind[LifespanMode] = Choice("auto", "on", "off")
 _LOOP: Kind[LoopName] = Choice("auto", "asyncio", "uvloop")
-_TRANSPORTS: Kind[TransportsName] = Choice("auto", "asyncio", "aiofastnet")
+_TRANSPORTS: Kind[TransportsName] = Choice("auto", "pagi", "aiofastnet", "asyncio")
 _LEVEL: Kind[LogLevel] = Choice("debug", "info", "warning", "error")
 _SHAPE: Kind[LogShape] = Choice("text", "json")
 _SECONDS = Seconds()
@@ -172,7 +172,7 @@ class Process:
     transports: TransportsName = option(
         "auto",
         _TRANSPORTS,
-        "Transports; auto takes aiofastnet where it is installed and the loop gains by it.",
+        "Transports of plain sockets; auto takes pagi's where the loop can watch descriptors.",
     )
     shutdown_timeout: float | None = option(
         30.0, _SECONDS, "How long requests may go on after a stop was asked for."

@@ -2,7 +2,8 @@
 cimport cython
 
 from pagi.server.connection._context_c cimport Clock, ConnectionContext
-from pagi.server.connection._receive_c cimport take_bytes
+from pagi.server.connection._syscalls_c cimport take_bytes
+from pagi.server.connection._transport_c cimport SocketTransport
 from pagi.server.exchange._stream_c cimport Stream
 
 
@@ -12,10 +13,11 @@ cdef class ConnectionDriver(Stream)
 cdef class ReadBatch:
     cdef object _loop
     cdef list _drivers
+    cdef public bint collecting
 
     cdef add(self, ConnectionDriver driver)
     @cython.locals(driver=ConnectionDriver, drivers=list, group=list)
-    cdef _serve_all(self)
+    cpdef serve(self)
 
 
 cdef class ConnectionDriver(Stream):
@@ -39,6 +41,7 @@ cdef class ConnectionDriver(Stream):
     cdef object _reason
     cdef object _server
     cdef object _transport
+    cdef SocketTransport _own
     cdef object _write
     cdef list _waiters
     cdef bint _walking
@@ -56,6 +59,7 @@ cdef class ConnectionDriver(Stream):
     cpdef _closed(self, reason, detail)
     cpdef _crossed(self, bint high)
     cpdef _check_reading(self, double now)
+    @cython.locals(own=SocketTransport)
     cdef _flush_now(self)
     cdef list _take_output(self)
     cdef bint _is_finished(self)

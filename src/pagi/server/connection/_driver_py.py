@@ -14,13 +14,14 @@ from struct import pack
 from typing import TYPE_CHECKING, Any, Final
 
 from pagi.server.connection.kernel import is_reset, unacknowledged
-from pagi.server.connection.receive import take_bytes
+from pagi.server.connection.syscalls import take_bytes
+from pagi.server.connection.transport import SocketTransport
 from pagi.server.exchange.stream import Stream
 
 if TYPE_CHECKING:
     from pagi.server.connection.context import ConnectionContext
 
-__all__ = ["RESOLUTION", "ConnectionDriver"]
+__all__ = ["GROUP", "RESOLUTION", "ConnectionDriver", "ReadBatch"]
 
 #: The coarse time may be this much behind (seconds): a deadline is never early, and late by less.
 RESOLUTION: Final = 1.0
@@ -42,24 +43,29 @@ class ReadBatch:
     code for receiving, our code with the application's, and the kernel's code for sending each
     stay in the processor's cache while they are used. It saves a tenth of the time of a small
     request. A connection that is alone waits for nothing but the end of the turn.
+
+    Attributes:
+        collecting: somebody is reading from many connections and calls `serve` afterwards.
     """
 
-    __slots__ = ("_drivers", "_loop")
+    __slots__ = ("_drivers", "_loop", "collecting")
 
     def __init__(self, loop: Any) -> None:
         self._loop = loop
         self._drivers: list[ConnectionDriver] = []
+        self.collecting = False
 
     def add(self, driver: ConnectionDriver) -> None:
-        """Serve ``driver`` at the end of the turn."""
-        if not self._drivers:
+        """Serve ``driver`` when the reading is over: after `collecting`, or after this turn."""
+        if not self._drivers and not self.collecting:
             self._loop.call_soon(self._serve)
         self._drivers.append(driver)
 
     def _serve(self) -> None:
-        self._serve_all()
+        self.serve()
 
-    def _serve_all(self) -> None:
+    def serve(self) -> None:
+        """Serve the connections that received something, then write their answers."""
         drivers, self._drivers = self._drivers, []
         for begin in range(0, len(drivers), GROUP):
             group = drivers[begin : begin + GROUP]
@@ -90,6 +96,7 @@ class ConnectionDriver(Stream):
         "_lost",
         "_machine",
         "_plain_socket",
+        "_own",
         "_read_at",
         "_reading",
         "_reason",
@@ -114,6 +121,7 @@ class ConnectionDriver(Stream):
         self._deferred = False  # output waits for the batch
         self._machine: Any = None
         self._transport: Any = None
+        self._own: SocketTransport | None = None  # the same, if it is one of ours
         self._write: Any = None
         self._client: Any = None
         self._client_text = "-"
@@ -160,6 +168,8 @@ class ConnectionDriver(Stream):
         """Take the transport of a new connection."""
         context = self._context
         self._transport = transport
+        if type(transport) is SocketTransport:
+            self._own = transport
         self._write = transport.write
         self._read_at = self._clock.now
         peer = transport.get_extra_info("peername")
@@ -198,10 +208,14 @@ class ConnectionDriver(Stream):
         self._batch.add(self)
 
     def data_received(self, data: bytes) -> None:
-        """Take and serve bytes of the peer."""
+        """Take bytes of the peer; they are served at once, or with the batch."""
         if self._received is not None:
             self._serve_received(False)
-        self._serve_bytes(data)
+        if self._batch.collecting:
+            self._received = data
+            self._batch.add(self)
+        else:
+            self._serve_bytes(data)
 
     def _serve_received(self, deferred: bool) -> None:
         """Serve what was received, unless that has happened; ``deferred`` holds the output back."""
@@ -231,7 +245,7 @@ class ConnectionDriver(Stream):
         self._lost = True
         self._received = None
         self._corked = None
-        self._write = None  # a bound method of the transport, which refers to us
+        self._own = self._write = None  # the transport refers to us
         self.writable = True
         context = self._context
         context.connections.discard(self)
@@ -272,10 +286,13 @@ class ConnectionDriver(Stream):
             return
         pieces = self._take_output()
         if pieces:
-            if len(pieces) == 1:
-                self._write(pieces[0])
-            else:
+            own = self._own
+            if len(pieces) > 1:
                 self._transport.writelines(pieces)
+            elif own is not None:
+                own.write(pieces[0])
+            else:
+                self._write(pieces[0])
         if self._is_finished() and not self._linger_until:
             self._finish()
 

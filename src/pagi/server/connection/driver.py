@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from pagi._build import compiled
 
 if TYPE_CHECKING or not compiled("pagi.server.connection._driver_c"):
-    from pagi.server.connection._driver_py import RESOLUTION, ConnectionDriver
+    from pagi.server.connection._driver_py import GROUP, RESOLUTION, ConnectionDriver, ReadBatch
 else:
-    from pagi.server.connection._driver_c import RESOLUTION, ConnectionDriver
+    from pagi.server.connection._driver_c import GROUP, RESOLUTION, ConnectionDriver, ReadBatch
 
-__all__ = ["RESOLUTION", "ConnectionDriver"]
+__all__ = ["GROUP", "RESOLUTION", "ConnectionDriver", "ReadBatch"]

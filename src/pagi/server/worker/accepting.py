@@ -14,10 +14,9 @@ import socket
 from collections.abc import Callable
 from typing import Any, Final
 
-__all__ = ["Acceptor", "TransportMaker", "choose_transport_maker"]
+from pagi.server.worker.transports import Transports
 
-#: Makes the transport of an accepted socket and gives it the protocol.
-TransportMaker = Callable[[asyncio.AbstractEventLoop, socket.socket, Any], object]
+__all__ = ["Acceptor"]
 
 #: Accepted in one turn of the loop at most, so that a flood leaves time for the connections.
 BATCH_SIZE: Final = 64
@@ -25,42 +24,19 @@ BATCH_SIZE: Final = 64
 PAUSE: Final = 0.1
 
 _EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
-
-
-def choose_transport_maker(name: str) -> TransportMaker:
-    """Return what makes transports: aiofastnet's where wanted and installed, or the loop's own."""
-    if name in ("auto", "aiofastnet"):
-        try:
-            from aiofastnet.selector_transport import SelectorSocketTransport
-        except ImportError:
-            if name == "aiofastnet":
-                raise
-        else:
-            return lambda loop, sock, protocol: SelectorSocketTransport(loop, sock, protocol)
-    return _LoopTransports()
-
-
-class _LoopTransports:
-    """Makes the loop's own transports, which takes a task for each."""
-
-    def __init__(self) -> None:
-        self._tasks: set[asyncio.Task[Any]] = set()
-
-    def __call__(
-        self, loop: asyncio.AbstractEventLoop, sock: socket.socket, protocol: Any
-    ) -> object:
-        task = loop.create_task(self._connect(loop, sock, protocol))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
-
-    async def _connect(
-        self, loop: asyncio.AbstractEventLoop, sock: socket.socket, protocol: Any
-    ) -> None:
-        try:
-            await loop.connect_accepted_socket(lambda: protocol, sock)
-        except OSError:  # the peer left while we were busy
-            sock.close()
+#: The fault of one connection, which is gone then: accept(2) hands on what the network said.
+_ITS_OWN: Final = frozenset(
+    {
+        errno.ECONNABORTED,
+        errno.EPROTO,
+        errno.ENOPROTOOPT,
+        errno.ENETDOWN,
+        errno.ENETUNREACH,
+        errno.EHOSTDOWN,
+        errno.EHOSTUNREACH,
+        errno.ETIMEDOUT,
+    }
+)
 
 
 class Acceptor:
@@ -70,8 +46,8 @@ class Acceptor:
         loop: the running loop.
         listener: a listening socket in non-blocking mode; it stays the caller's.
         make_protocol: makes the protocol of a connection.
-        make_transport: see `choose_transport_maker`.
-        logger: told once per shortage of descriptors.
+        transports: makes the transport of an accepted socket.
+        logger: told once per shortage of descriptors, and of any other fault that lasts.
     """
 
     def __init__(
@@ -79,13 +55,13 @@ class Acceptor:
         loop: asyncio.AbstractEventLoop,
         listener: socket.socket,
         make_protocol: Callable[[], Any],
-        make_transport: TransportMaker,
+        transports: Transports,
         logger: logging.Logger,
     ) -> None:
         self._loop = loop
         self._listener = listener
         self._make_protocol = make_protocol
-        self._make_transport = make_transport
+        self._transports = transports
         self._logger = logger
         self._open = False
         self._pause: asyncio.TimerHandle | None = None
@@ -100,6 +76,7 @@ class Acceptor:
         """Accept what the kernel already completed, then no more."""
         if not self._open:
             return
+        self._open = False
         self._loop.remove_reader(self._listener.fileno())
         if self._pause is not None:
             self._pause.cancel()
@@ -107,7 +84,6 @@ class Acceptor:
         else:
             while self._accept_batch():
                 pass
-        self._open = False
 
     def _accept(self) -> None:
         self._accept_batch()
@@ -120,27 +96,30 @@ class Acceptor:
             except (BlockingIOError, InterruptedError):
                 self._short = False
                 return False
-            except ConnectionAbortedError:
-                continue
             except OSError as exc:
-                if exc.errno not in _EXHAUSTED:
-                    self._logger.error("accepting a connection failed: %s", exc)
-                    return False
-                self._wait_for_descriptors(exc)
+                if exc.errno in _ITS_OWN:
+                    continue
+                self._wait(exc)
                 return False
             sock.setblocking(False)  # TCP_NODELAY is what every transport sets by itself
-            self._make_transport(self._loop, sock, self._make_protocol())
+            try:
+                self._transports.make(sock, self._make_protocol())
+            except OSError:  # the peer left meanwhile
+                sock.close()
         return True
 
-    def _wait_for_descriptors(self, exc: OSError) -> None:
+    def _wait(self, exc: OSError) -> None:
         """Pause: the socket would stay readable and the loop would spin."""
         if not self._short:
             self._short = True
-            self._logger.warning(
-                "cannot accept connections for now: %s; raise the descriptor limit "
-                "(ulimit -n) or lower max_connections",
-                exc.strerror,
-            )
+            if exc.errno in _EXHAUSTED:
+                self._logger.warning(
+                    "cannot accept connections for now: %s; raise the descriptor limit "
+                    "(ulimit -n) or lower max_connections",
+                    exc.strerror,
+                )
+            else:
+                self._logger.error("accepting a connection failed: %s", exc)
         if self._open and self._pause is None:
             self._loop.remove_reader(self._listener.fileno())
             self._pause = self._loop.call_later(PAUSE, self._resume)

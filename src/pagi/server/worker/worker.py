@@ -26,11 +26,12 @@ from pagi.server.connection.context import Clock, ConnectionContext
 from pagi.server.connection.http1 import HTTP1Driver
 from pagi.server.exchange.service import Service
 from pagi.server.exchange.validation import check_message
-from pagi.server.worker.accepting import Acceptor, choose_transport_maker
+from pagi.server.worker.accepting import Acceptor
 from pagi.server.worker.access_log import AccessLog
 from pagi.server.worker.clock import Ticker
 from pagi.server.worker.lifespan import Lifespan
 from pagi.server.worker.sockets import BoundSocket
+from pagi.server.worker.transports import Transports, choose_transports
 
 __all__ = ["Worker"]
 
@@ -76,6 +77,7 @@ class Worker:
         self._access_log: AccessLog | None = None
         self._service: Service | None = None
         self._ticker: Ticker | None = None
+        self._transports: Transports | None = None
         self._empty: asyncio.Future[None] | None = None
         self._hurry: asyncio.Future[None] | None = None
 
@@ -88,13 +90,25 @@ class Worker:
         """Run the lifespan's startup, then accept.
 
         Raises:
-            StartError: the application refused to start, or took too long.
+            StartError: the application refused to start, or took too long; the access log cannot
+                be opened; the transports are not installed.
 
-        Cancelling it ends the application's lifespan task.
+        Cancelling it ends the application's lifespan task. However it fails, nothing is left to
+        be stopped; the sockets stay open.
         """
         loop = asyncio.get_running_loop()
-        await self._lifespan.startup()
+        open_transports = choose_transports(self._config.process.transports, loop)
         self._open_access_log(loop)
+        try:
+            await self._lifespan.startup()
+            await self._begin(loop, open_transports)
+        except BaseException:
+            await self._finish()
+            raise
+
+    async def _begin(
+        self, loop: asyncio.AbstractEventLoop, open_transports: type[Transports]
+    ) -> None:
         context = self._make_context(loop)
         context.service.runner.prepare()
         await asyncio.sleep(0)
@@ -107,10 +121,10 @@ class Worker:
             None if self._access_log is None else self._access_log.tick,
         )
         self._ticker.start()
-        make_transport = choose_transport_maker(self._config.process.transports)
+        transports = self._transports = open_transports(loop, context)
         for bound in self._sockets:
             acceptor = Acceptor(
-                loop, bound.sock, lambda: HTTP1Driver(context), make_transport, self._logger
+                loop, bound.sock, lambda: HTTP1Driver(context), transports, self._logger
             )
             acceptor.start()
             self._acceptors.append(acceptor)
@@ -166,16 +180,27 @@ class Worker:
         """Stop gracefully; see the timeline above. Never raises; cancelling it skips the grace."""
         loop = asyncio.get_running_loop()
         self._hurry = loop.create_future()
-        if self._service is not None:
-            try:
+        try:
+            if self._service is not None:
                 await self._drain(self._service)
-            finally:
+        finally:
+            await self._finish()
+
+    async def _finish(self) -> None:
+        """Do what is always done at the end, whatever fails or is cancelled on the way."""
+        try:
+            if self._service is not None:
                 await self._force(self._service)
-        await self._lifespan.shutdown()
-        if self._ticker is not None:
-            self._ticker.stop()
-        if self._access_log is not None:
-            self._access_log.close()
+        finally:
+            try:
+                await self._lifespan.shutdown()
+            finally:
+                if self._ticker is not None:
+                    self._ticker.stop()
+                if self._transports is not None:
+                    self._transports.close()
+                if self._access_log is not None:
+                    self._access_log.close()
 
     async def _drain(self, service: Service) -> None:
         self._lifespan.notice()

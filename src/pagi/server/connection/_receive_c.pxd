@@ -1,2 +1,0 @@
-# cython: language_level=3
-cpdef bytes take_bytes(bytearray buffer, Py_ssize_t size)

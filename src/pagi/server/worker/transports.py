@@ -1,0 +1,113 @@
+"""Which transports carry the connections of a worker."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from typing import Any
+
+from pagi.server.connection.context import ConnectionContext
+from pagi.server.connection.driver import ReadBatch
+from pagi.server.connection.poller import make_poller
+from pagi.server.connection.transport import SocketTransport
+from pagi.server.errors import EXIT_CONFIGURATION, StartError
+
+__all__ = ["Transports", "choose_transports"]
+
+
+class Transports:
+    """Makes transports of accepted sockets. This one: aiofastnet's, or what subclasses make.
+
+    Args:
+        loop: the running loop.
+        context: what the connections share.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, context: ConnectionContext) -> None:
+        self._loop = loop
+
+    def make(self, sock: socket.socket, protocol: Any) -> None:
+        """Make the transport of an accepted socket and give it the protocol."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Release what the transports shared; they are all gone."""
+
+
+class SocketTransports(Transports):
+    """Our own: the fastest and smallest, for plain sockets on loops that can watch descriptors."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, context: ConnectionContext) -> None:
+        super().__init__(loop, context)
+        if context.batch is None:
+            context.batch = ReadBatch(loop)
+        self._poller = make_poller(loop, context.batch)
+        self._buffer = context.receive_buffer
+
+    def make(self, sock: socket.socket, protocol: Any) -> None:
+        """Make the transport and begin to read."""
+        SocketTransport(self._poller, sock, protocol, self._buffer).open()
+
+    def close(self) -> None:
+        """Close the poller."""
+        self._poller.close()
+
+
+class FastnetTransports(Transports):
+    """Those of aiofastnet."""
+
+    def make(self, sock: socket.socket, protocol: Any) -> None:
+        """Make the transport; it calls the protocol in the next turn of the loop."""
+        from aiofastnet.selector_transport import SelectorSocketTransport
+
+        SelectorSocketTransport(self._loop, sock, protocol)
+
+
+class LoopTransports(Transports):
+    """The loop's own, which takes a task for each."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, context: ConnectionContext) -> None:
+        super().__init__(loop, context)
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    def make(self, sock: socket.socket, protocol: Any) -> None:
+        """Begin to make the transport; it calls the protocol in one of the next turns."""
+        task = self._loop.create_task(self._connect(sock, protocol))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _connect(self, sock: socket.socket, protocol: Any) -> None:
+        try:
+            await self._loop.connect_accepted_socket(lambda: protocol, sock)
+        except OSError:  # the peer left while we were busy
+            sock.close()
+
+
+def choose_transports(name: str, loop: asyncio.AbstractEventLoop) -> type[Transports]:
+    """Return what makes transports, by the value of the option ``transports``.
+
+    Raises:
+        StartError: those that are wanted by name cannot be had here.
+    """
+    if name == "asyncio" or (name == "auto" and not _watches_descriptors(loop)):
+        return LoopTransports
+    if name == "aiofastnet":
+        _require_aiofastnet()
+        return FastnetTransports
+    return SocketTransports
+
+
+def _watches_descriptors(loop: asyncio.AbstractEventLoop) -> bool:
+    """Tell whether the loop has ``add_reader``, which Windows' default loop has not."""
+    return not type(loop).__name__.startswith("Proactor")
+
+
+def _require_aiofastnet() -> None:
+    try:
+        import aiofastnet.selector_transport  # noqa: F401
+    except ImportError:
+        raise StartError(
+            "the transports aiofastnet are not installed; run 'pip install aiofastnet' or "
+            "use --transports auto",
+            EXIT_CONFIGURATION,
+        ) from None
