@@ -19,7 +19,7 @@ from typing import Final
 from pagi.interface.callables import App
 from pagi.server.config import Config
 from pagi.server.errors import EXIT_APPLICATION, EXIT_CONFIGURATION, EXIT_STARTUP, StartError
-from pagi.server.worker.process import bind_all, run_worker
+from pagi.server.worker.process import bind_all, hurry_signal, run_worker
 from pagi.server.worker.sockets import BoundSocket
 
 __all__ = ["run_workers"]
@@ -36,6 +36,8 @@ KILL_GRACE: Final = 10.0
 def run_workers(load_app: Callable[[], App], config: Config) -> int:
     """Run ``config.process.workers`` workers until SIGTERM or SIGINT; return the exit status."""
     sockets = bind_all(config)
+    # Whoever started us may ignore its children: then nobody would tell us of a death.
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     previous = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     try:
         return _Supervisor(load_app, config, sockets).run()
@@ -86,16 +88,18 @@ class _Supervisor:
 
     def _stop(self, status: int) -> None:
         """Begin to stop; asked again, hurry the workers."""
-        if not self._stopping:
-            self._stopping = True
-            self._status = status
-            # Ours first: the worker that closes the last copy has taken what waits there.
-            for bound in self._sockets:
-                bound.close()
-            timeouts = self._config.process, self._config.application
-            grace = (timeouts[0].shutdown_timeout, timeouts[1].lifespan_shutdown_timeout)
-            if None not in grace:
-                self._kill_at = monotonic() + sum(filter(None, grace)) + KILL_GRACE
+        if self._stopping:
+            self._tell_all(hurry_signal())
+            return
+        self._stopping = True
+        self._status = status
+        # Ours first: the worker that closes the last copy has taken what waits there.
+        for bound in self._sockets:
+            bound.close()
+        timeouts = self._config.process, self._config.application
+        grace = (timeouts[0].shutdown_timeout, timeouts[1].lifespan_shutdown_timeout)
+        if None not in grace:
+            self._kill_at = monotonic() + sum(filter(None, grace)) + KILL_GRACE
         self._tell_all(signal.SIGTERM)
 
     def _tell_all(self, number: signal.Signals) -> None:

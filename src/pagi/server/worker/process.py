@@ -15,9 +15,18 @@ from pagi.server.errors import EXIT_CONFIGURATION, StartError
 from pagi.server.worker.sockets import BoundSocket, bind
 from pagi.server.worker.worker import Worker
 
-__all__ = ["bind_all", "make_loop", "run_worker"]
+__all__ = ["bind_all", "hurry_signal", "make_loop", "run_worker"]
 
 _STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+
+
+def hurry_signal() -> signal.Signals:
+    """Return what a supervisor sends to a worker so that it ends the waiting of its stop.
+
+    It is one that no terminal and no service manager sends: those send theirs to the workers as
+    well, and a worker that is told to stop twice must not take that for haste.
+    """
+    return signal.SIGRTMIN
 
 
 def bind_all(config: Config) -> list[BoundSocket]:
@@ -71,14 +80,7 @@ async def _run_worker(
     loop = asyncio.get_running_loop()
     worker = Worker(app, config, sockets, worker_num)
     asked = asyncio.Event()
-
-    def on_signal() -> None:
-        if asked.is_set():
-            worker.hurry()
-        asked.set()
-
-    for number in _STOP_SIGNALS:
-        loop.add_signal_handler(number, on_signal)
+    _heed_signals(loop, worker, asked, supervised=worker_num is not None)
     starting = asyncio.ensure_future(worker.start())
     waiting = asyncio.ensure_future(asked.wait())
     await asyncio.wait([starting, waiting], return_when=asyncio.FIRST_COMPLETED)
@@ -96,6 +98,22 @@ async def _run_worker(
         _announce(sockets, config, loop)
     await waiting
     await worker.stop()
+
+
+def _heed_signals(
+    loop: asyncio.AbstractEventLoop, worker: Worker, asked: asyncio.Event, *, supervised: bool
+) -> None:
+    def on_signal() -> None:
+        if asked.is_set():
+            worker.hurry()
+        asked.set()
+
+    if supervised:  # SIGINT stays ignored: the supervisor hears it, too
+        loop.add_signal_handler(signal.SIGTERM, asked.set)
+        loop.add_signal_handler(hurry_signal(), worker.hurry)
+    else:
+        for number in _STOP_SIGNALS:
+            loop.add_signal_handler(number, on_signal)
 
 
 def _announce(sockets: list[BoundSocket], config: Config, loop: asyncio.AbstractEventLoop) -> None:
