@@ -1,0 +1,85 @@
+"""Application of `test_processes`: writes what happens to the file that ``JOURNAL`` names.
+
+Each line is an event and the process it happened in. Nothing of the tests is imported here, so
+that the processes start fast.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from typing import Any
+
+
+def note(event: str) -> None:
+    """Append a line; lines of several processes do not mix."""
+    with open(os.environ["JOURNAL"], "a") as journal:
+        journal.write(f"{event} {os.getpid()}\n")
+
+
+async def _answer(send: Any, body: bytes) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def _lifespan(receive: Any, send: Any) -> None:
+    await receive()
+    note("startup")
+    await send({"type": "lifespan.startup.complete", "shutdown_notice": True})
+    await receive()
+    note("notice")
+    await receive()
+    note("shutdown")
+    await send({"type": "lifespan.shutdown.complete"})
+
+
+async def app(scope: Any, receive: Any, send: Any) -> None:
+    """Answer with the process; ``/echo`` waits for its body, ``/stuck`` for ever."""
+    if scope["type"] == "lifespan":
+        await _lifespan(receive, send)
+    elif scope["path"] == "/echo":
+        note("begun")
+        body, more = b"", True
+        while more:
+            message = await receive()
+            body += message["body"]
+            more = message["more_body"]
+        await _answer(send, body)
+    elif scope["path"] == "/stuck":
+        note("begun")
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            note("cancelled")
+            raise
+    elif scope["path"] == "/kill":
+        os.kill(os.getpid(), signal.SIGKILL)
+    else:
+        await _answer(send, b"%d" % os.getpid())
+
+
+async def never_ready(scope: Any, receive: Any, send: Any) -> None:
+    """Begin to start and do not get ready."""
+    assert scope["type"] == "lifespan"
+    await receive()
+    note("starting")
+    try:
+        await asyncio.Event().wait()
+    except asyncio.CancelledError:
+        note("cancelled")
+        raise
+
+
+async def refuses(scope: Any, receive: Any, send: Any) -> None:
+    """Refuse to start."""
+    assert scope["type"] == "lifespan"
+    await receive()
+    note("starting")
+    await send({"type": "lifespan.startup.failed", "message": "no database"})
+
+
+async def dies(scope: Any, receive: Any, send: Any) -> None:
+    """Take the process down while it starts."""
+    note("dying")
+    os._exit(9)
