@@ -20,7 +20,7 @@ from pagi.server.connection.readiness import READABLE, TROUBLE, WRITABLE
 from pagi.server.connection.syscalls import receive, transmit
 
 if TYPE_CHECKING:
-    from pagi.server.connection.poller import AnyPoller
+    from pagi.server.connection.readiness import Watcher
 
 __all__ = ["SocketTransport"]
 
@@ -59,7 +59,7 @@ class SocketTransport:
 
     def __init__(
         self,
-        poller: AnyPoller,
+        poller: Watcher,
         sock: socket.socket,
         protocol: Any,
         buffer: bytearray,

@@ -16,7 +16,7 @@ __all__ = ["Transports", "choose_transports"]
 
 
 class Transports:
-    """Makes transports of accepted sockets. This one: aiofastnet's, or what subclasses make.
+    """Makes transports of accepted sockets; subclasses know which.
 
     Args:
         loop: the running loop.
@@ -28,7 +28,6 @@ class Transports:
 
     def make(self, sock: socket.socket, protocol: Any) -> None:
         """Make the transport of an accepted socket and give it the protocol."""
-        raise NotImplementedError
 
     def close(self) -> None:
         """Release what the transports shared; they are all gone."""
