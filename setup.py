@@ -136,7 +136,9 @@ class BuildTwins(build_ext):
         except Exception as error:
             if WANTED == "require":
                 raise
-            self.warn_once("no C compiler found" if self.translated else f"no Cython ({error})")
+            # Why a compiler failed is told above, by itself.
+            lack = "no C compiler that works" if self.translated else f"no Cython ({error})"
+            self.warn_once(lack)
             self.remove(twins)
 
     translated = False

@@ -17,10 +17,11 @@ __all__ = ["Report", "Sample", "soak"]
 
 #: Part of the time that is for caches, pools and the allocator to fill.
 WARM_UP = 0.25
-#: What a process may grow by in the time measured, in bytes: the noise of the allocator.
-NOISE = 2 * 1_048_576
-#: What it may grow by for each request, in bytes: less than the smallest object.
-PER_REQUEST = 16
+#: What a process may grow by in a minute or more, in bytes: the noise of the allocator while
+#: bodies of a MiB come and go. In less time the slope is less certain: it may be steeper.
+NOISE = 4 * 1_048_576
+#: What it may grow by for each request, in bytes: a leak of one object in six of them.
+PER_REQUEST = 4
 #: How many more than at the beginning a worker may hold at the end; of what is not named, none.
 ALLOWED = {"objects": 2_000, "stock": 128}
 EXACT = [name for name in FACTS if name not in ALLOWED]
@@ -90,7 +91,9 @@ class Report:
         """Bytes that memory may grow by in the time measured."""
         samples = self.measured
         requests = samples[-1].answered - samples[0].answered if samples else 0
-        return NOISE * self.workers + PER_REQUEST * requests
+        return (
+            NOISE * self.workers * max(1.0, 60.0 / max(self.seconds, 1.0)) + PER_REQUEST * requests
+        )
 
     @property
     def mean_memory(self) -> float:
