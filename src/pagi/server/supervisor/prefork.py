@@ -66,8 +66,16 @@ class _Supervisor:
         count = self._config.process.workers
         where = ", ".join(bound.address_text for bound in self._sockets)
         self._logger.info("serving on %s with %d workers", where, count)
-        for number in range(1, count + 1):
-            self._fork(number)
+        try:
+            for number in range(1, count + 1):
+                self._fork(number)
+            self._watch()
+        except BaseException:  # a fault of ours must not leave workers that nobody can stop
+            self._tell_all(signal.SIGTERM)
+            raise
+        return self._status
+
+    def _watch(self) -> None:
         while self._workers or (self._due and not self._stopping):
             self._take_signal()
             self._reap()
@@ -75,7 +83,6 @@ class _Supervisor:
             if self._kill_at is not None and monotonic() >= self._kill_at:
                 self._kill_at = None
                 self._tell_all(signal.SIGKILL)
-        return self._status
 
     def _take_signal(self) -> None:
         times = [*self._due.values()]
@@ -112,7 +119,17 @@ class _Supervisor:
     def _fork(self, number: int) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
-        pid = os.fork()
+        try:
+            pid = os.fork()
+        except OSError as exc:  # the system is short of processes or memory
+            delay = self._put_off(number, early=True)
+            self._logger.error(
+                "worker %d cannot be forked: %s; trying again in %.1f s",
+                number,
+                exc.strerror,
+                delay,
+            )
+            return
         if pid:
             self._workers[pid] = (number, monotonic())
             return
@@ -153,15 +170,19 @@ class _Supervisor:
             self._logger.error("worker %d cannot start; stopping", number)
             self._stop(status)
             return
-        now = monotonic()
-        deaths = 0 if now - birth >= HEALTHY_LIFE else self._deaths.get(number, 0) + 1
-        self._deaths[number] = deaths
-        delay = min(MAX_BACKOFF, 0.0 if deaths <= 1 else 0.5 * 2 ** (deaths - 2))
-        self._due[number] = now + delay
+        delay = self._put_off(number, early=monotonic() - birth < HEALTHY_LIFE)
         how = f"signal {-status}" if status < 0 else f"status {status}"
         self._logger.error(
             "worker %d (pid %d) ended with %s; replacing it in %.1f s", number, pid, how, delay
         )
+
+    def _put_off(self, number: int, *, early: bool) -> float:
+        """Plan the next fork; return how long it is till then."""
+        deaths = self._deaths.get(number, 0) + 1 if early else 0
+        self._deaths[number] = deaths
+        delay = min(MAX_BACKOFF, 0.0 if deaths <= 1 else 0.5 * 2 ** min(deaths - 2, 10))
+        self._due[number] = monotonic() + delay
+        return delay
 
     def _fork_due(self) -> None:
         if self._stopping:
