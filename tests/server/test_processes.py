@@ -97,6 +97,7 @@ async def test_a_signal_to_the_whole_group_is_one_stop(
 @ONE_OR_TWO
 async def test_idle_connections_end_at_once(workers: str, tmp_path: Path) -> None:
     async with command("app", "-w", workers, directory=tmp_path) as site:
+        await site.journal.wait("startup", int(workers))
         async with await site.open() as used:
             await used.send(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
             answer = await used.answer()
@@ -105,7 +106,8 @@ async def test_idle_connections_end_at_once(workers: str, tmp_path: Path) -> Non
                 site.tell(signal.SIGTERM)
                 assert await used.rest() == b""
                 assert not used.was_reset
-                assert site.journal.pids("shutdown").count(site.journal.pids("begun")[0]) == 0
+                await refused(site.port)
+                assert site.journal.pids("begun")[0] not in site.journal.pids("shutdown")
                 await finish(wires)
         ended_well(site, await site.ended())
 
