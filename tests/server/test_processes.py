@@ -129,6 +129,24 @@ async def test_a_second_signal_ends_the_waiting(workers: str, tmp_path: Path) ->
         assert any("aborted" in line for line in site.lines)
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@ONE_OR_TWO
+async def test_signals_till_the_end_change_nothing(
+    workers: str, number: signal.Signals, tmp_path: Path
+) -> None:
+    """Somebody is impatient, or several send one: also the last moments are a clean stop."""
+    async with command("app", "-w", workers, directory=tmp_path) as site:
+        await site.journal.wait("startup", int(workers))
+        ending = asyncio.ensure_future(site.ended())
+        try:
+            while True:
+                site.tell(number)
+                await asyncio.sleep(0.0005)
+        except ProcessLookupError:
+            """It has ended."""
+        ended_well(site, await ending)
+
+
 @ONE_OR_TWO
 async def test_the_grace_ends(workers: str, tmp_path: Path) -> None:
     options = ("-w", workers, "--shutdown-timeout", "0.3")

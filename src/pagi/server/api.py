@@ -11,6 +11,7 @@ from pagi.interface.callables import App
 from pagi.server.config import Config, load
 from pagi.server.worker.logs import configure
 from pagi.server.worker.process import bind_all, run_worker
+from pagi.server.worker.signals import Disposition
 from pagi.server.worker.sockets import BoundSocket
 from pagi.server.worker.worker import Worker
 
@@ -173,14 +174,30 @@ def run(app: App, *, config: Config | None = None, **options: Any) -> int:
         ConfigError: an option is unknown or impossible.
         StartError: the server could not start.
     """
-    return run_loaded(lambda: app, config or load(options))
+    disposition = Disposition()
+    try:
+        return _serve_until_told(lambda: app, config or load(options))
+    finally:
+        disposition.put_back()
 
 
 def run_loaded(load_app: Callable[[], App], config: Config) -> int:
-    """Serve the application that ``load_app()`` returns; what ``pagi run`` calls.
+    """Serve the application that ``load_app()`` returns, then exit; what ``pagi run`` calls.
 
-    With several workers the application is loaded in each worker, after the fork.
+    With several workers the application is loaded in each worker, after the fork. A stop signal
+    that comes after the end of the server ends the process with the status that is returned here.
     """
+    disposition = Disposition()
+    try:
+        status = _serve_until_told(load_app, config)
+    except BaseException:
+        disposition.put_back()
+        raise
+    disposition.leave_with(status)
+    return status
+
+
+def _serve_until_told(load_app: Callable[[], App], config: Config) -> int:
     logging_ = config.logging
     configure(logging_.log_level, logging_.log_format, logging_.quiet)
     if config.process.workers > 1:

@@ -25,7 +25,7 @@ from pagi.server.errors import (
 )
 from pagi.server.supervisor import prefork
 from pagi.server.supervisor.prefork import HEALTHY_LIFE, KILL_GRACE, MAX_BACKOFF
-from pagi.server.worker.process import hurry_signal
+from pagi.server.worker.signals import hurry_signal
 
 TERM, KILL, INT = signal.SIGTERM, signal.SIGKILL, signal.SIGINT
 
@@ -467,7 +467,7 @@ def test_it_says_where_it_serves(
     assert "serving on http://127.0.0.1:8000 with 3 workers" in caplog.text
 
 
-def test_sockets_and_signals_are_put_back_however_it_ends(
+def test_a_fault_leaves_no_workers_and_no_sockets(
     system: System, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     masks: list[Any] = []
@@ -487,10 +487,7 @@ def test_sockets_and_signals_are_put_back_however_it_ends(
         supervise(monkeypatch, bound)
     assert system.sent == [(100, TERM)], "nobody could stop it any more"
     assert bound.closed == 1
-    assert masks == [
-        (signal.SIG_BLOCK, {TERM, INT, signal.SIGCHLD}),
-        (signal.SIG_SETMASK, {signal.SIGUSR1}),
-    ]
+    assert masks == [(signal.SIG_BLOCK, {TERM, INT, signal.SIGCHLD})]
 
 
 def test_deaths_are_heard_although_somebody_ignored_them(

@@ -20,6 +20,7 @@ from pagi.server.errors import EXIT_CONFIGURATION, EXIT_LISTENING, EXIT_STARTUP,
 from pagi.server.worker import process as process_module
 from pagi.server.worker import worker as worker_module
 from pagi.server.worker.process import bind_all, make_loop, run_worker
+from pagi.server.worker.signals import Disposition, hurry_signal
 from pagi.server.worker.sockets import BoundSocket
 from pagi.server.worker.worker import Worker
 from tests.conftest import LOOP, TRANSPORTS
@@ -357,11 +358,11 @@ class Served:
 @pytest.fixture
 def kept_signals() -> Iterator[None]:
     """Put back how this process takes its signals."""
-    numbers = (signal.SIGTERM, signal.SIGINT, process_module.hurry_signal())
-    before = {number: signal.getsignal(number) for number in numbers}
+    disposition = Disposition()
+    before = signal.getsignal(hurry_signal())
     yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
+    disposition.put_back()
+    signal.signal(hurry_signal(), before)
 
 
 def run_served(
@@ -387,7 +388,7 @@ def test_a_supervised_worker_hears_its_supervisor_only(monkeypatch: pytest.Monke
     """What a terminal or a service manager sends to the group is not haste."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     group = (signal.SIGTERM, signal.SIGINT, signal.SIGTERM)
-    served = Served(*group, process_module.hurry_signal())
+    served = Served(*group, hurry_signal())
     assert run_served(served, monkeypatch, number=1) == 0
     assert served.noted == ["start", "stop", "hurry"]
 

@@ -19,7 +19,8 @@ from typing import Final
 from pagi.interface.callables import App
 from pagi.server.config import Config
 from pagi.server.errors import EXIT_APPLICATION, EXIT_CONFIGURATION, EXIT_STARTUP, StartError
-from pagi.server.worker.process import bind_all, hurry_signal, run_worker
+from pagi.server.worker.process import bind_all, run_worker
+from pagi.server.worker.signals import hurry_signal
 from pagi.server.worker.sockets import BoundSocket
 
 __all__ = ["run_workers"]
@@ -34,15 +35,17 @@ KILL_GRACE: Final = 10.0
 
 
 def run_workers(load_app: Callable[[], App], config: Config) -> int:
-    """Run ``config.process.workers`` workers until SIGTERM or SIGINT; return the exit status."""
+    """Run ``config.process.workers`` workers until SIGTERM or SIGINT; return the exit status.
+
+    Stop signals are held then; see `Disposition`.
+    """
     sockets = bind_all(config)
     # Whoever started us may ignore its children: then nobody would tell us of a death.
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    previous = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     try:
         return _Supervisor(load_app, config, sockets).run()
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, previous)
         for bound in sockets:
             bound.close()
 

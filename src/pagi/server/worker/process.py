@@ -6,27 +6,16 @@ import asyncio
 import logging
 import signal
 import sys
-from typing import Final
 
 from pagi._build import active_twins
 from pagi.interface.callables import App
 from pagi.server.config import Config
 from pagi.server.errors import EXIT_CONFIGURATION, StartError
+from pagi.server.worker.signals import STOP_SIGNALS, hold_stop_signals, hurry_signal
 from pagi.server.worker.sockets import BoundSocket, bind
 from pagi.server.worker.worker import Worker
 
-__all__ = ["bind_all", "hurry_signal", "make_loop", "run_worker"]
-
-_STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
-
-
-def hurry_signal() -> signal.Signals:
-    """Return what a supervisor sends to a worker so that it ends the waiting of its stop.
-
-    It is one that no terminal and no service manager sends: those send theirs to the workers as
-    well, and a worker that is told to stop twice must not take that for haste.
-    """
-    return signal.SIGRTMIN
+__all__ = ["bind_all", "make_loop", "run_worker"]
 
 
 def bind_all(config: Config) -> list[BoundSocket]:
@@ -67,10 +56,16 @@ def make_loop(name: str) -> asyncio.AbstractEventLoop:
 def run_worker(
     app: App, config: Config, sockets: list[BoundSocket], worker_num: int | None = None
 ) -> int:
-    """Run one worker on bound sockets until a stop signal; return the exit status."""
+    """Run one worker on bound sockets until a stop signal; return the exit status.
+
+    Stop signals are held then; see `Disposition`.
+    """
     process = config.process
     with asyncio.Runner(loop_factory=lambda: make_loop(process.loop)) as runner:
-        runner.run(_run_worker(app, config, sockets, worker_num))
+        try:
+            runner.run(_run_worker(app, config, sockets, worker_num))
+        finally:
+            hold_stop_signals()
     return 0
 
 
@@ -112,7 +107,7 @@ def _heed_signals(
         loop.add_signal_handler(signal.SIGTERM, asked.set)
         loop.add_signal_handler(hurry_signal(), worker.hurry)
     else:
-        for number in _STOP_SIGNALS:
+        for number in STOP_SIGNALS:
             loop.add_signal_handler(number, on_signal)
 
 

@@ -1,0 +1,67 @@
+"""The signals that stop a server, from its start to the last moment of its process.
+
+A loop and a supervisor heed them while they serve. Between their end and the end of the process a
+signal that comes late (somebody is impatient, or several send one) must not turn a clean stop into
+a death by signal or a traceback.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import signal
+import sys
+from typing import Final
+
+__all__ = ["STOP_SIGNALS", "Disposition", "hold_stop_signals", "hurry_signal"]
+
+STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+
+
+def hurry_signal() -> signal.Signals:
+    """Return what a supervisor sends to a worker so that it ends the waiting of its stop.
+
+    It is one that no terminal and no service manager sends: those send theirs to the workers as
+    well, and a worker that is told to stop twice must not take that for haste.
+    """
+    return signal.SIGRTMIN
+
+
+def hold_stop_signals() -> None:
+    """Let stop signals wait; called at the end of serving, while they are still heeded."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+
+
+class Disposition:
+    """How this process took the stop signals before it served. Only for the main thread."""
+
+    def __init__(self) -> None:
+        self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+        self._handlers = {number: signal.getsignal(number) for number in STOP_SIGNALS}
+
+    def put_back(self) -> None:
+        """Take them as before; those that wait were meant for the server, and are dropped."""
+        _ignore_stop_signals()
+        for number, handler in self._handlers.items():
+            # None: somebody outside of Python set it, and we cannot do that again.
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+        signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
+
+    def leave_with(self, status: int) -> None:
+        """From now on a stop signal ends the process at once, with this exit status.
+
+        At once, because threads of the application may keep it from ending by itself. When they
+        have ended, signals are ignored.
+        """
+        sys.stdout.flush()
+        sys.stderr.flush()
+        _ignore_stop_signals()
+        for number in STOP_SIGNALS:
+            signal.signal(number, lambda *_: os._exit(status))
+        atexit.register(_ignore_stop_signals)
+        signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
+
+
+def _ignore_stop_signals() -> None:
+    for number in STOP_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)

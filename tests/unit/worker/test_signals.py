@@ -1,0 +1,121 @@
+"""Stop signals before and after a server: put back, dropped, or an end at once."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+import pagi
+from pagi.server import api
+from pagi.server.worker import signals
+from pagi.server.worker.signals import STOP_SIGNALS, Disposition, hold_stop_signals
+from tests.conftest import LOOP, TRANSPORTS
+
+
+@pytest.fixture(autouse=True)
+def kept() -> Iterator[None]:
+    """Put everything back, whatever the test did."""
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    handlers = {number: signal.getsignal(number) for number in STOP_SIGNALS}
+    yield
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+@pytest.fixture
+def heard() -> list[int]:
+    """Hear the stop signals as a program around a server would."""
+    heard: list[int] = []
+    for number in STOP_SIGNALS:
+        signal.signal(number, lambda number, frame: heard.append(number))
+    return heard
+
+
+def send_all() -> None:
+    for number in STOP_SIGNALS:
+        os.kill(os.getpid(), number)
+
+
+def test_signals_that_came_too_late_are_dropped_and_the_next_are_heard(heard: list[int]) -> None:
+    disposition = Disposition()
+    hold_stop_signals()
+    for number in STOP_SIGNALS:  # what a loop leaves behind
+        signal.signal(number, signal.SIG_DFL)
+    send_all()
+    disposition.put_back()
+    assert heard == []
+    send_all()
+    assert sorted(heard) == sorted(STOP_SIGNALS)
+
+
+def test_signals_that_were_blocked_before_stay_blocked(heard: list[int]) -> None:
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+    disposition = Disposition()
+    hold_stop_signals()
+    disposition.put_back()
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) & set(STOP_SIGNALS) == {signal.SIGTERM}
+
+
+def test_after_the_last_word_a_signal_ends_the_process(
+    heard: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_exit: list[Any] = []
+    left: list[int] = []
+    monkeypatch.setattr(signals.atexit, "register", at_exit.append)
+    monkeypatch.setattr(signals.os, "_exit", left.append)
+    disposition = Disposition()
+    hold_stop_signals()
+    send_all()
+    disposition.leave_with(6)
+    assert left == [], "they came before"
+    send_all()
+    assert left == [6, 6]
+    for call in at_exit:
+        call()
+    send_all()
+    assert left == [6, 6], "the process is about to end by itself"
+    assert heard == []
+
+
+@pytest.mark.parametrize("number", STOP_SIGNALS)
+def test_run_gives_the_signals_back(
+    number: signal.Signals, heard: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A program that serves and goes on afterwards has its own handlers again."""
+    monkeypatch.setattr(api, "configure", lambda *arguments: None)
+    noted: list[str] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        for kind in ("startup", "shutdown"):
+            await receive()
+            noted.append(kind)
+            os.kill(os.getpid(), number)
+            await send({"type": f"lifespan.{kind}.complete"})
+
+    options = {"port": 0, "access_log": None, "loop": LOOP, "transports": TRANSPORTS}
+    assert pagi.run(app, config_file=None, **options) == 0
+    # The signal comes while it gets ready: a start that is given up, or a stop after it.
+    assert noted in (["startup"], ["startup", "shutdown"])
+    assert heard == []
+    os.kill(os.getpid(), number)
+    assert heard == [number]
+
+
+def test_run_gives_the_signals_back_after_a_failure(
+    heard: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(api, "configure", lambda *arguments: None)
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": "lifespan.startup.failed", "message": "no database"})
+
+    with pytest.raises(pagi.StartError, match="no database"):
+        pagi.run(app, config_file=None, port=0, access_log=None, loop=LOOP, transports=TRANSPORTS)
+    send_all()
+    assert sorted(heard) == sorted(STOP_SIGNALS)
