@@ -58,7 +58,9 @@ class Command(Process):
 
     def tell(self, number: signal.Signals) -> None:
         """Send a signal to the process that was started."""
-        self._running.send_signal(number)
+        if self._running.returncode is not None:
+            raise ProcessLookupError
+        os.kill(self.pid, number)  # asyncio's way would take the exit status from its watcher
 
     def tell_group(self, number: signal.Signals) -> None:
         """Send a signal to it and its workers, as terminals and service managers do."""

@@ -25,7 +25,7 @@ from pagi.server.errors import (
 )
 from pagi.server.supervisor import prefork
 from pagi.server.supervisor.prefork import HEALTHY_LIFE, KILL_GRACE, MAX_BACKOFF
-from pagi.server.worker.signals import hurry_signal
+from pagi.server.worker.signals import Disposition, hurry_signal
 
 TERM, KILL, INT = signal.SIGTERM, signal.SIGKILL, signal.SIGINT
 
@@ -117,8 +117,9 @@ def system(monkeypatch: pytest.MonkeyPatch) -> Iterator[System]:
         monkeypatch.setattr(prefork.os, name, getattr(made, name))
     monkeypatch.setattr(prefork.signal, "sigtimedwait", made.sigtimedwait)
     monkeypatch.setattr(prefork.signal, "pthread_sigmask", lambda *arguments: set())
-    before = signal.getsignal(signal.SIGCHLD)
+    disposition, before = Disposition(), signal.getsignal(signal.SIGCHLD)
     yield made
+    disposition.put_back()
     signal.signal(signal.SIGCHLD, before)
 
 
@@ -487,7 +488,10 @@ def test_a_fault_leaves_no_workers_and_no_sockets(
         supervise(monkeypatch, bound)
     assert system.sent == [(100, TERM)], "nobody could stop it any more"
     assert bound.closed == 1
-    assert masks == [(signal.SIG_BLOCK, {TERM, INT, signal.SIGCHLD})]
+    assert masks == [
+        (signal.SIG_BLOCK, {TERM, INT, signal.SIGCHLD}),
+        (signal.SIG_SETMASK, {signal.SIGUSR1}),
+    ]
 
 
 def test_deaths_are_heard_although_somebody_ignored_them(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 from collections.abc import Iterator
@@ -12,8 +13,13 @@ import pytest
 import pagi
 from pagi.server import api
 from pagi.server.worker import signals
-from pagi.server.worker.signals import STOP_SIGNALS, Disposition, hold_stop_signals
-from tests.conftest import LOOP, TRANSPORTS
+from pagi.server.worker.signals import (
+    STOP_SIGNALS,
+    Disposition,
+    ignore_stop_signals,
+    leave_signals,
+)
+from tests.conftest import LOOP, TRANSPORTS, new_loop
 
 
 @pytest.fixture(autouse=True)
@@ -41,11 +47,9 @@ def send_all() -> None:
         os.kill(os.getpid(), number)
 
 
-def test_signals_that_came_too_late_are_dropped_and_the_next_are_heard(heard: list[int]) -> None:
+def test_they_are_put_back(heard: list[int]) -> None:
     disposition = Disposition()
-    hold_stop_signals()
-    for number in STOP_SIGNALS:  # what a loop leaves behind
-        signal.signal(number, signal.SIG_DFL)
+    ignore_stop_signals()
     send_all()
     disposition.put_back()
     assert heard == []
@@ -53,12 +57,45 @@ def test_signals_that_came_too_late_are_dropped_and_the_next_are_heard(heard: li
     assert sorted(heard) == sorted(STOP_SIGNALS)
 
 
-def test_signals_that_were_blocked_before_stay_blocked(heard: list[int]) -> None:
-    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+def test_what_waits_is_ignored_too(heard: list[int]) -> None:
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+    os.kill(os.getpid(), signal.SIGTERM)
     disposition = Disposition()
-    hold_stop_signals()
+    ignore_stop_signals()
     disposition.put_back()
-    assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) & set(STOP_SIGNALS) == {signal.SIGTERM}
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
+    assert heard == []
+
+
+def test_a_loop_is_closed_without_giving_the_signals_back_their_default() -> None:
+    heard: list[int] = []
+    loop = new_loop()
+    for number in STOP_SIGNALS:
+        loop.add_signal_handler(number, heard.append, number)
+
+    async def serve() -> None:
+        leave_signals(loop)
+        send_all()
+        await asyncio.sleep(0)
+
+    loop.run_until_complete(serve())
+    loop.close()
+    send_all()
+    assert heard == []
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_IGN
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) & set(STOP_SIGNALS) == set()
+
+
+def test_what_a_loop_does_not_hear_is_left_alone(heard: list[int]) -> None:
+    loop = new_loop()
+
+    async def serve() -> None:
+        leave_signals(loop)
+
+    loop.run_until_complete(serve())
+    loop.close()
+    send_all()
+    assert sorted(heard) == sorted(STOP_SIGNALS)
 
 
 def test_after_the_last_word_a_signal_ends_the_process(
@@ -68,11 +105,7 @@ def test_after_the_last_word_a_signal_ends_the_process(
     left: list[int] = []
     monkeypatch.setattr(signals.atexit, "register", at_exit.append)
     monkeypatch.setattr(signals.os, "_exit", left.append)
-    disposition = Disposition()
-    hold_stop_signals()
-    send_all()
-    disposition.leave_with(6)
-    assert left == [], "they came before"
+    Disposition().leave_with(6)
     send_all()
     assert left == [6, 6]
     for call in at_exit:

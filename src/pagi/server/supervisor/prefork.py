@@ -20,7 +20,7 @@ from pagi.interface.callables import App
 from pagi.server.config import Config
 from pagi.server.errors import EXIT_APPLICATION, EXIT_CONFIGURATION, EXIT_STARTUP, StartError
 from pagi.server.worker.process import bind_all, run_worker
-from pagi.server.worker.signals import hurry_signal
+from pagi.server.worker.signals import hurry_signal, ignore_stop_signals
 from pagi.server.worker.sockets import BoundSocket
 
 __all__ = ["run_workers"]
@@ -37,15 +37,17 @@ KILL_GRACE: Final = 10.0
 def run_workers(load_app: Callable[[], App], config: Config) -> int:
     """Run ``config.process.workers`` workers until SIGTERM or SIGINT; return the exit status.
 
-    Stop signals are held then; see `Disposition`.
+    Stop signals are ignored then; see `Disposition`.
     """
     sockets = bind_all(config)
     # Whoever started us may ignore its children: then nobody would tell us of a death.
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    previous = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     try:
         return _Supervisor(load_app, config, sockets).run()
     finally:
+        ignore_stop_signals()
+        signal.pthread_sigmask(signal.SIG_SETMASK, previous)
         for bound in sockets:
             bound.close()
 

@@ -11,7 +11,7 @@ from pagi._build import active_twins
 from pagi.interface.callables import App
 from pagi.server.config import Config
 from pagi.server.errors import EXIT_CONFIGURATION, StartError
-from pagi.server.worker.signals import STOP_SIGNALS, hold_stop_signals, hurry_signal
+from pagi.server.worker.signals import STOP_SIGNALS, hurry_signal, leave_signals
 from pagi.server.worker.sockets import BoundSocket, bind
 from pagi.server.worker.worker import Worker
 
@@ -58,14 +58,11 @@ def run_worker(
 ) -> int:
     """Run one worker on bound sockets until a stop signal; return the exit status.
 
-    Stop signals are held then; see `Disposition`.
+    Stop signals are ignored then; see `Disposition`.
     """
     process = config.process
     with asyncio.Runner(loop_factory=lambda: make_loop(process.loop)) as runner:
-        try:
-            runner.run(_run_worker(app, config, sockets, worker_num))
-        finally:
-            hold_stop_signals()
+        runner.run(_run_worker(app, config, sockets, worker_num))
     return 0
 
 
@@ -76,6 +73,18 @@ async def _run_worker(
     worker = Worker(app, config, sockets, worker_num)
     asked = asyncio.Event()
     _heed_signals(loop, worker, asked, supervised=worker_num is not None)
+    try:
+        if await _start(worker, asked):
+            if worker_num is None:
+                _announce(sockets, config, loop)
+            await asked.wait()
+            await worker.stop()
+    finally:
+        leave_signals(loop)
+
+
+async def _start(worker: Worker, asked: asyncio.Event) -> bool:
+    """Start the worker; ``False`` if a stop was asked for meanwhile and it did not get ready."""
     starting = asyncio.ensure_future(worker.start())
     waiting = asyncio.ensure_future(asked.wait())
     await asyncio.wait([starting, waiting], return_when=asyncio.FIRST_COMPLETED)
@@ -83,16 +92,10 @@ async def _run_worker(
         starting.cancel()
         await asyncio.wait([starting])
         if starting.cancelled():
-            return
-    try:
-        starting.result()
-    except BaseException:
-        waiting.cancel()
-        raise
-    if worker_num is None:
-        _announce(sockets, config, loop)
-    await waiting
-    await worker.stop()
+            return False
+    waiting.cancel()
+    starting.result()
+    return True
 
 
 def _heed_signals(

@@ -7,13 +7,20 @@ a death by signal or a traceback.
 
 from __future__ import annotations
 
+import asyncio
 import atexit
 import os
 import signal
 import sys
 from typing import Final
 
-__all__ = ["STOP_SIGNALS", "Disposition", "hold_stop_signals", "hurry_signal"]
+__all__ = [
+    "STOP_SIGNALS",
+    "Disposition",
+    "hurry_signal",
+    "ignore_stop_signals",
+    "leave_signals",
+]
 
 STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
@@ -27,25 +34,38 @@ def hurry_signal() -> signal.Signals:
     return signal.SIGRTMIN
 
 
-def hold_stop_signals() -> None:
-    """Let stop signals wait; called at the end of serving, while they are still heeded."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+def ignore_stop_signals() -> None:
+    """Take no stop signals any more, not even those that wait already."""
+    for number in STOP_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+
+
+def leave_signals(loop: asyncio.AbstractEventLoop) -> None:
+    """Let the running loop hear no signals any more, and ignore those that come.
+
+    What happens to them when a loop is closed is left to chance: asyncio gives them back their
+    default action, which is death, after it has closed the pipe that it hears them by; uvloop
+    goes on to swallow them.
+    """
+    numbers = (*STOP_SIGNALS, hurry_signal())
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
+    for number in numbers:
+        if loop.remove_signal_handler(number):
+            signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class Disposition:
     """How this process took the stop signals before it served. Only for the main thread."""
 
     def __init__(self) -> None:
-        self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
         self._handlers = {number: signal.getsignal(number) for number in STOP_SIGNALS}
 
     def put_back(self) -> None:
-        """Take them as before; those that wait were meant for the server, and are dropped."""
-        _ignore_stop_signals()
+        """Take them as before."""
         for number, handler in self._handlers.items():
             # None: somebody outside of Python set it, and we cannot do that again.
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
-        signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
 
     def leave_with(self, status: int) -> None:
         """From now on a stop signal ends the process at once, with this exit status.
@@ -55,13 +75,6 @@ class Disposition:
         """
         sys.stdout.flush()
         sys.stderr.flush()
-        _ignore_stop_signals()
         for number in STOP_SIGNALS:
             signal.signal(number, lambda *_: os._exit(status))
-        atexit.register(_ignore_stop_signals)
-        signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
-
-
-def _ignore_stop_signals() -> None:
-    for number in STOP_SIGNALS:
-        signal.signal(number, signal.SIG_IGN)
+        atexit.register(ignore_stop_signals)
