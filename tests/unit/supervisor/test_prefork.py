@@ -138,8 +138,12 @@ def supervise(monkeypatch: pytest.MonkeyPatch, bound: Bound | None = None, **opt
 
 @pytest.mark.parametrize("number", [TERM, INT])
 def test_a_stop_tells_every_worker_and_waits_for_all(
-    number: signal.Signals, system: System, monkeypatch: pytest.MonkeyPatch
+    number: signal.Signals,
+    system: System,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
+    caplog.set_level(logging.INFO, "pagi.server")
     bound = Bound()
     system.told(number)
     system.dies(101, 0)
@@ -148,6 +152,7 @@ def test_a_stop_tells_every_worker_and_waits_for_all(
     assert system.forked == [100, 101]
     assert system.sent == [(100, TERM), (101, TERM)]
     assert bound.closed >= 1
+    assert "serving on http://127.0.0.1:8000 with 2 workers" in caplog.text
 
 
 def test_the_listeners_are_closed_before_the_workers_are_told(
@@ -455,17 +460,6 @@ def test_no_error_gets_out_of_a_worker(
 
 
 # --- around it -------------------------------------------------------------------------------
-
-
-def test_it_says_where_it_serves(
-    system: System, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(logging.INFO, "pagi.server")
-    system.told(TERM)
-    for pid in (100, 101, 102):
-        system.dies(pid, 0)
-    assert supervise(monkeypatch, workers=3) == 0
-    assert "serving on http://127.0.0.1:8000 with 3 workers" in caplog.text
 
 
 def test_a_fault_leaves_no_workers_and_no_sockets(
