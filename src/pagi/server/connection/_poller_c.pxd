@@ -9,6 +9,8 @@ from pagi.server.connection._transport_c cimport SocketTransport
 cdef class Poller:
     cdef ReadBatch _batch
     cdef object _epoll
+    cdef list _deferred
+    cdef bint _serving
     cdef dict _transports
     cdef public object loop
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import select
 from asyncio import AbstractEventLoop
+from collections.abc import Callable
 from typing import Any, Final, TypeAlias
 
 from pagi.server.connection.driver import GROUP, ReadBatch
@@ -23,6 +24,9 @@ from pagi.server.connection.transport import SocketTransport
 __all__ = ["AnyPoller", "LoopPoller", "Poller", "make_poller"]
 
 _new_epoll: Final[Any] = getattr(select, "epoll", None)
+#: What a transport that waits for nothing is watched for: trouble, which epoll always tells, but
+#: each trouble once, because nothing is done about it until somebody reads.
+_TROUBLE_ONCE: Final[int] = getattr(select, "EPOLLET", 0)
 
 
 class Poller:
@@ -33,32 +37,45 @@ class Poller:
         batch: what serves the connections after they were read from.
     """
 
-    __slots__ = ("_batch", "_epoll", "_transports", "loop")
+    __slots__ = ("_batch", "_deferred", "_epoll", "_serving", "_transports", "loop")
 
     def __init__(self, loop: AbstractEventLoop, batch: ReadBatch) -> None:
         self.loop = loop
         self._batch = batch
         self._epoll = _new_epoll()
         self._transports: dict[int, SocketTransport] = {}
+        self._serving = False
+        self._deferred: list[tuple[Callable[[Any], None], Any]] = []
         loop.add_reader(self._epoll.fileno(), self._serve)
 
     def watch(self, transport: SocketTransport) -> None:
         """Begin to watch a transport for its ``events``."""
-        self._epoll.register(transport.descriptor, transport.events)
+        self._epoll.register(transport.descriptor, transport.events or _TROUBLE_ONCE)
         self._transports[transport.descriptor] = transport
 
     def change(self, transport: SocketTransport) -> None:
         """Watch for other ``events``."""
         if transport.descriptor in self._transports:
-            self._epoll.modify(transport.descriptor, transport.events)
+            self._epoll.modify(transport.descriptor, transport.events or _TROUBLE_ONCE)
 
     def forget(self, transport: SocketTransport) -> None:
         """Watch no more."""
         if self._transports.pop(transport.descriptor, None) is not None:
-            self._epoll.unregister(transport.descriptor)
+            try:
+                self._epoll.unregister(transport.descriptor)
+            except OSError:  # somebody else has closed the socket
+                pass
+
+    def call_later(self, callback: Callable[[Any], None], argument: Any) -> None:
+        """Call ``callback(argument)`` when nothing else is under way, before the loop waits."""
+        if self._serving:
+            self._deferred.append((callback, argument))
+        else:
+            self.loop.call_soon(callback, argument)
 
     def close(self) -> None:
         """Stop for good."""
+        self._transports.clear()
         if not self._epoll.closed:
             self.loop.remove_reader(self._epoll.fileno())
             self._epoll.close()
@@ -72,15 +89,29 @@ class Poller:
         More are taken in the next turn of the loop, so that all else has its turn in between.
         """
         batch = self._batch
-        batch.collecting = True
+        self._serving = batch.collecting = True
         try:
             for descriptor, events in self._epoll.poll(0, GROUP):
                 transport = self._transports.get(descriptor)
                 if transport is not None:
                     transport.ready(events)
-        finally:
             batch.collecting = False
-        batch.serve()
+            batch.serve()
+        finally:
+            self._serving = batch.collecting = False
+            if self._deferred:
+                self._call_deferred()
+
+    def _call_deferred(self) -> None:
+        """Do what was put off: connections that ended leave before others are accepted."""
+        deferred, self._deferred = self._deferred, []
+        for callback, argument in deferred:
+            try:
+                callback(argument)
+            except Exception as exc:
+                self.loop.call_exception_handler(
+                    {"message": "a protocol failed at its end", "exception": exc}
+                )
 
 
 class LoopPoller:
@@ -118,6 +149,10 @@ class LoopPoller:
         if self._watched.pop(transport.descriptor, None) is not None:
             self.loop.remove_reader(transport.descriptor)
             self.loop.remove_writer(transport.descriptor)
+
+    def call_later(self, callback: Callable[[Any], None], argument: Any) -> None:
+        """Call ``callback(argument)`` in the next turn of the loop."""
+        self.loop.call_soon(callback, argument)
 
     def close(self) -> None:
         """Stop for good."""

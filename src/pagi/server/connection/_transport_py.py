@@ -10,6 +10,8 @@ connection is idle, and a callback of the loop for each thing that happens. Read
 
 from __future__ import annotations
 
+import errno
+import os
 import socket
 from collections import deque
 from collections.abc import Iterable
@@ -26,6 +28,10 @@ __all__ = ["SocketTransport"]
 
 #: Pieces given to the system in one call; IOV_MAX is 1024 on Linux, and 16 at least anywhere.
 _MAX_PIECES: Final = 16
+#: A write to a peer that has gone is an error of the call, whatever SIGPIPE does.
+_NO_SIGNAL: Final[int] = getattr(socket, "MSG_NOSIGNAL", 0)
+_HIGH: Final = 65_536
+_INTERNET: Final = (socket.AF_INET, socket.AF_INET6)
 
 
 class SocketTransport:
@@ -45,6 +51,7 @@ class SocketTransport:
         "_closing",
         "_ended",
         "_eof_due",
+        "_eof_sent",
         "_high",
         "_lost",
         "_low",
@@ -52,6 +59,7 @@ class SocketTransport:
         "_poller",
         "_protocol",
         "_reading",
+        "_sealed",
         "_sock",
         "descriptor",
         "events",
@@ -70,22 +78,37 @@ class SocketTransport:
         self._buffer = buffer
         self._backlog: Any = None  # what the system has not taken yet
         self._backlog_size = 0
-        self._high = 65_536
-        self._low = 16_384
+        self._high = _HIGH
+        self._low = _HIGH // 4
         self._paused = False  # the protocol was asked to pause writing
         self._reading = True
         self._ended = False  # the peer sends no more
         self._eof_due = False
-        self._closing = False
+        self._eof_sent = False
+        self._sealed = False  # no more is taken to be sent
+        self._closing = False  # also true of a lost one
         self._lost = False
         self.descriptor = sock.fileno()
         self.events = READABLE  # what the poller watches for
 
     def open(self) -> None:
-        """Tell the protocol and begin to read."""
-        self._protocol.connection_made(self)
-        if not self._lost:
-            self._poller.watch(self)
+        """Tell the protocol and begin to read. Never raises an `Exception`."""
+        try:
+            if self._sock.family in _INTERNET:
+                self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._protocol.connection_made(self)
+            if not self._lost:
+                self._poller.watch(self)
+        except Exception as exc:
+            self._fail(exc)
+
+    def get_protocol(self) -> Any:
+        """Return the protocol; ``None`` after it learned of the end."""
+        return self._protocol
+
+    def set_protocol(self, protocol: Any) -> None:
+        """Call another protocol from now on."""
+        self._protocol = protocol
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         """Return ``socket``, ``peername`` or ``sockname``; ``default`` for all else."""
@@ -105,21 +128,16 @@ class SocketTransport:
     def ready(self, events: int) -> None:
         """Do what the socket is ready for; called by the poller. Never raises an `Exception`."""
         try:
-            if events & WRITABLE and self._backlog is not None:
-                self._write_backlog()
-            if self._lost:
-                return
             if self._reading:
                 if events != WRITABLE:
                     self._read()
-            elif events & TROUBLE:
-                # Nobody reads, so nothing else would tell: the peer has reset the connection.
-                self._lose(ConnectionResetError("connection reset by peer"))
+            elif events & TROUBLE and self._backlog is None:
+                self._look()
+            # Last, because it may find the connection lost, with what could still be read.
+            if self._backlog is not None and events & (WRITABLE | TROUBLE):
+                self._write_backlog()
         except Exception as exc:
-            self._poller.loop.call_exception_handler(
-                {"message": "a protocol failed", "exception": exc, "transport": self}
-            )
-            self.abort()
+            self._fail(exc)
 
     def _read(self) -> None:
         try:
@@ -132,17 +150,52 @@ class SocketTransport:
         elif data is not None:
             self._ended = True
             self._reading = False
-            self._watch()
-            if not self._protocol.eof_received():
+            if self._protocol.eof_received():
+                self._watch()
+            else:
                 self.close()
+
+    def _look(self) -> None:
+        """Find out what happened while nobody reads.
+
+        What the peer sent before it went is kept until somebody does. If nothing is left, the
+        protocol learns at once that the peer has gone.
+        """
+        try:
+            if self._lost or self._sock.recv(1, socket.MSG_PEEK):
+                return
+            code = self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            if not code and not self._eof_sent:
+                code = errno.ECONNRESET
+            if code:
+                self._lose(OSError(code, os.strerror(code)))
+        except BlockingIOError:
+            pass
+        except OSError as exc:
+            self._lose(exc)
+
+    def _fail(self, exc: Exception) -> None:
+        """Give the connection up because a callback of the protocol failed."""
+        self._report(exc)
+        self._lose(exc)
+
+    def _report(self, exc: Exception) -> None:
+        self._poller.loop.call_exception_handler(
+            {
+                "message": "a protocol failed",
+                "exception": exc,
+                "transport": self,
+                "protocol": self._protocol,
+            }
+        )
 
     def is_reading(self) -> bool:
         """Whether bytes of the peer are taken."""
-        return self._reading and not self._closing
+        return self._reading
 
     def pause_reading(self) -> None:
         """Leave what the peer sends in the system, which makes the peer wait."""
-        if self._reading and not self._closing:
+        if self._reading:
             self._reading = False
             self._watch()
 
@@ -162,8 +215,13 @@ class SocketTransport:
     # ------------------------------------------------------------- writing
 
     def write(self, data: bytes) -> None:
-        """Send ``data``, now as much as the system takes and the rest when it can."""
-        if self._lost or not data:
+        """Send ``data``, now as much as the system takes and the rest when it can.
+
+        A closed or lost transport ignores it. Raises `RuntimeError` after `write_eof`.
+        """
+        if self._sealed or not data:
+            if data:
+                self._refuse()
             return
         sent = 0
         if self._backlog is None:
@@ -177,21 +235,23 @@ class SocketTransport:
         self._keep(data, sent)
 
     def writelines(self, pieces: Iterable[bytes]) -> None:
-        """Send several pieces, in as few calls of the system as it takes."""
-        if self._lost:
-            return
-        if self._backlog is None:
-            self._backlog = deque()
+        """Send several pieces, in as few calls of the system as it takes. As for `write`."""
+        if self._sealed:
+            self._refuse()
+        elif self._backlog is not None:
             for data in pieces:
-                if data:
-                    self._backlog.append(data)
-                    self._backlog_size += len(data)
+                self.write(data)
+        else:
+            kept = [data for data in pieces if data]
+            self._backlog = deque(kept)
+            self._backlog_size = sum(map(len, kept))
             if self._write_some() and self._backlog is not None:
                 self._watch()
                 self._crossed_high()
-        else:
-            for data in pieces:
-                self.write(data)
+
+    def _refuse(self) -> None:
+        if not self._closing:
+            raise RuntimeError("a write after write_eof")
 
     def _keep(self, data: bytes, sent: int) -> None:
         """Keep ``data`` from ``sent`` on for later."""
@@ -205,7 +265,18 @@ class SocketTransport:
     def _crossed_high(self) -> None:
         if self._backlog_size > self._high and not self._paused:
             self._paused = True
-            self._protocol.pause_writing()
+            try:
+                self._protocol.pause_writing()
+            except Exception as exc:  # the writer is not to blame
+                self._report(exc)
+
+    def _crossed_low(self) -> None:
+        if self._paused and self._backlog_size <= self._low:
+            self._paused = False
+            try:
+                self._protocol.resume_writing()
+            except Exception as exc:
+                self._report(exc)
 
     def _write_some(self) -> bool:
         """Give the system pieces of the backlog; tell whether the connection lives."""
@@ -214,7 +285,7 @@ class SocketTransport:
             while backlog:
                 pieces = list(islice(backlog, _MAX_PIECES))
                 offered = sum(map(len, pieces))
-                sent = self._sock.sendmsg(pieces)
+                sent = self._sock.sendmsg(pieces, (), _NO_SIGNAL)
                 self._backlog_size -= sent
                 whole = sent == offered
                 while pieces and sent >= len(pieces[0]):
@@ -236,14 +307,15 @@ class SocketTransport:
     def _write_backlog(self) -> None:
         if not self._write_some():
             return
-        if self._paused and self._backlog_size <= self._low:
-            self._paused = False
-            self._protocol.resume_writing()
+        self._crossed_low()
         if self._backlog is None and not self._lost:
             if self._closing:
                 self._lose(None)
-            elif self._eof_due:
-                self._shut_down_writing()
+            elif self._eof_due and not self._eof_sent:
+                try:
+                    self._shut_down_writing()
+                except OSError as exc:  # the peer has gone
+                    self._lose(exc)
         self._watch()
 
     def can_write_eof(self) -> bool:
@@ -252,13 +324,13 @@ class SocketTransport:
 
     def write_eof(self) -> None:
         """Close the sending side once everything is sent. Raises `OSError` if the peer has gone."""
-        if self._lost or self._eof_due:
-            return
-        self._eof_due = True
-        if self._backlog is None:
-            self._shut_down_writing()
+        if not self._sealed:
+            self._sealed = self._eof_due = True
+            if self._backlog is None:
+                self._shut_down_writing()
 
     def _shut_down_writing(self) -> None:
+        self._eof_sent = True
         self._sock.shutdown(socket.SHUT_WR)
 
     def get_write_buffer_size(self) -> int:
@@ -269,26 +341,34 @@ class SocketTransport:
         """Return the low and the high water mark in bytes."""
         return (self._low, self._high)
 
-    def set_write_buffer_limits(self, high: int, low: int) -> None:
-        """Set the water marks: above ``high`` bytes the protocol pauses, at ``low`` it resumes."""
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        """Set the water marks: above ``high`` bytes the protocol pauses, at ``low`` it resumes.
+
+        It is told at once if what is buffered demands it. By default ``low`` is a quarter of
+        ``high``, and ``high`` is 64 KiB. Raises `ValueError` unless ``high`` >= ``low`` >= 0.
+        """
+        if high is None:
+            high = _HIGH if low is None else 4 * low
+        if low is None:
+            low = high // 4
+        if not high >= low >= 0:
+            raise ValueError(f"water marks must be high >= low >= 0, not {high!r} and {low!r}")
         self._high = high
         self._low = low
         self._crossed_high()
-        if self._paused and self._backlog_size <= low:
-            self._paused = False
-            self._protocol.resume_writing()
+        self._crossed_low()
 
     # ------------------------------------------------------------- the end
 
     def is_closing(self) -> bool:
         """Whether the transport was closed or lost."""
-        return self._closing or self._lost
+        return self._closing
 
     def close(self) -> None:
         """Read no more, and close when everything is sent."""
-        if self._closing or self._lost:
+        if self._closing:
             return
-        self._closing = True
+        self._closing = self._sealed = True
         self._reading = False
         if self._backlog is None:
             self._lose(None)
@@ -300,13 +380,14 @@ class SocketTransport:
         self._lose(None)
 
     def _lose(self, exc: Exception | None) -> None:
-        """Give the connection up; the protocol learns of it in the next turn of the loop."""
+        """Give the connection up; the protocol learns of it when nothing else is under way."""
         if not self._lost:
-            self._lost = True
+            self._lost = self._closing = self._sealed = True
+            self._reading = self._paused = False
             self._backlog = None
             self._backlog_size = 0
             self._poller.forget(self)
-            self._poller.loop.call_soon(self._end, exc)
+            self._poller.call_later(self._end, exc)
 
     def _end(self, exc: Exception | None) -> None:
         protocol, self._protocol = self._protocol, None

@@ -7,6 +7,7 @@ fixed them for ever; elsewhere they are ours. For the compiler they are in ``rea
 from __future__ import annotations
 
 from asyncio import AbstractEventLoop
+from collections.abc import Callable
 from typing import Any, Final, Protocol
 
 __all__ = ["READABLE", "TROUBLE", "WRITABLE", "Watcher"]
@@ -29,3 +30,6 @@ class Watcher(Protocol):
 
     def forget(self, transport: Any) -> None:
         """Watch no more."""
+
+    def call_later(self, callback: Callable[[Any], None], argument: Any) -> None:
+        """Call ``callback(argument)`` when nothing else is under way."""
