@@ -251,7 +251,7 @@ class Scene:
 
     async def __aexit__(self, *error: Any) -> None:
         for pair in self.pairs:
-            if pair.transport is not None:
+            if pair.transport is not None and not pair.notes.lost:  # asyncio's fail when lost
                 pair.transport.abort()
         await turns(5)
         for pair in self.pairs:
