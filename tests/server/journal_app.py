@@ -35,7 +35,10 @@ async def _lifespan(receive: Any, send: Any) -> None:
 
 
 async def app(scope: Any, receive: Any, send: Any) -> None:
-    """Answer with the process; ``/echo`` waits for its body, ``/stuck`` for ever."""
+    """Answer with the process; ``/echo`` waits for its body, ``/stuck`` for ever.
+
+    ``/exit`` leaves the process by `SystemExit`, ``/exit-later`` in a later turn of the loop.
+    """
     if scope["type"] == "lifespan":
         await _lifespan(receive, send)
     elif scope["path"] == "/echo":
@@ -53,6 +56,11 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
         except asyncio.CancelledError:
             note("cancelled")
             raise
+    elif scope["path"] == "/exit":
+        raise SystemExit(7)
+    elif scope["path"] == "/exit-later":
+        await asyncio.sleep(0)
+        raise SystemExit(7)
     elif scope["path"] == "/kill":
         os.kill(os.getpid(), signal.SIGKILL)
     else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http
 import json
 from collections import UserDict
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 import pagi
 from tests.server.client import connect, get, serving
 from tests.server.conftest import Told
+from tests.server.processes import command, refused
 
 
 async def mirror(scope: Any, receive: Any, send: Any) -> None:
@@ -233,3 +235,26 @@ async def test_the_coding_of_the_transfer_is_the_servers(coding: bytes) -> None:
             assert answer.body == b"abc"
             assert answer["transfer-encoding"] is None
             assert answer["keep-alive"] is None
+
+
+# --- ends ------------------------------------------------------------------------------------
+
+
+@pytest.mark.spec("LIFE-12", "CORE-41")
+@pytest.mark.parametrize("path", [b"/exit", b"/exit-later"])
+async def test_an_application_that_ends_the_process_ends_it_like_every_stop(
+    path: bytes, tmp_path: Path
+) -> None:
+    """Requests that are open are answered, and the lifespan's shutdown runs."""
+    async with command("app", directory=tmp_path) as site:
+        async with await site.open() as slow, await site.open() as last:
+            await slow.send(b"POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\nab")
+            await site.journal.wait("begun")
+            await last.send(b"GET %b HTTP/1.1\r\nHost: h\r\n\r\n" % path)
+            await refused(site.port)
+            await slow.send(b"cd")
+            assert (await slow.refusal()).body == b"abcd"
+        assert await site.ended() == 7
+
+    assert [event for event, _ in site.journal.events()][-2:] == ["notice", "shutdown"]
+    assert any("the application ended the process by SystemExit" in line for line in site.lines)

@@ -58,20 +58,39 @@ def run_worker(
 ) -> int:
     """Run one worker on bound sockets until a stop signal; return the exit status.
 
-    Stop signals are ignored then; see `Disposition`.
+    Stop signals are ignored then; see `Disposition`. `SystemExit` or `KeyboardInterrupt` of the
+    application begins the same stop, and is raised after it.
     """
     process = config.process
+    asked, ended = asyncio.Event(), asyncio.Event()
     with asyncio.Runner(loop_factory=lambda: make_loop(process.loop)) as runner:
-        runner.run(_run_worker(app, config, sockets, worker_num))
+        try:
+            runner.run(_run_worker(app, config, sockets, worker_num, asked, ended))
+        except (SystemExit, KeyboardInterrupt) as exc:
+            if not ended.is_set():
+                logging.getLogger("pagi.server").error(
+                    "the application ended the process by %s; stopping", type(exc).__name__
+                )
+                asked.set()
+                runner.run(_wait(ended))
+            raise
     return 0
 
 
+async def _wait(event: asyncio.Event) -> None:
+    await event.wait()
+
+
 async def _run_worker(
-    app: App, config: Config, sockets: list[BoundSocket], worker_num: int | None
+    app: App,
+    config: Config,
+    sockets: list[BoundSocket],
+    worker_num: int | None,
+    asked: asyncio.Event,
+    ended: asyncio.Event,
 ) -> None:
     loop = asyncio.get_running_loop()
     worker = Worker(app, config, sockets, worker_num)
-    asked = asyncio.Event()
     _heed_signals(loop, worker, asked, supervised=worker_num is not None)
     try:
         if await _start(worker, asked):
@@ -81,6 +100,7 @@ async def _run_worker(
             await worker.stop()
     finally:
         leave_signals(loop)
+        ended.set()
 
 
 async def _start(worker: Worker, asked: asyncio.Event) -> bool:
