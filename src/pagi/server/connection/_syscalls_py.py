@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import socket as _socket
 from socket import socket
+from typing import Final
 
 __all__ = ["receive", "take_bytes", "transmit"]
+
+#: A peer that has gone is an error of the call, whatever SIGPIPE does.
+_NO_SIGNAL: Final[int] = getattr(_socket, "MSG_NOSIGNAL", 0)
 
 
 def take_bytes(buffer: bytearray, size: int) -> bytes:
@@ -26,6 +31,6 @@ def receive(sock: socket, descriptor: int, buffer: bytearray) -> bytes | None:
 def transmit(sock: socket, descriptor: int, data: bytes) -> int:
     """Give a non-blocking socket bytes; return how many it took. Raises `OSError`."""
     try:
-        return sock.send(data)
+        return sock.send(data, _NO_SIGNAL)
     except BlockingIOError:
         return 0
