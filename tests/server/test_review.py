@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http
 import json
+import signal
 from collections import UserDict
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,10 @@ from typing import Any
 import pytest
 
 import pagi
+from tests.server.attacks.wire import eventually
 from tests.server.client import connect, get, serving
 from tests.server.conftest import Told
-from tests.server.processes import command, refused
+from tests.server.processes import PATIENCE, command, refused
 
 
 async def mirror(scope: Any, receive: Any, send: Any) -> None:
@@ -258,3 +260,14 @@ async def test_an_application_that_ends_the_process_ends_it_like_every_stop(
 
     assert [event for event, _ in site.journal.events()][-2:] == ["notice", "shutdown"]
     assert any("the application ended the process by SystemExit" in line for line in site.lines)
+
+
+async def test_workers_do_not_outlive_a_supervisor_that_was_killed(tmp_path: Path) -> None:
+    """They would hold the port, and nobody could stop them."""
+    async with command("app", "-w", "2", directory=tmp_path) as site:
+        await site.journal.wait("startup", 2)
+        site.tell(signal.SIGKILL)
+        await site.journal.wait("shutdown", 2)
+        await refused(site.port)
+        told = "ERROR   the supervisor has gone; stopping"
+        await eventually(lambda: sum(told in line for line in site.lines) == 2, PATIENCE)

@@ -181,7 +181,7 @@ def test_a_second_signal_hurries_the_workers_that_are_left(
 
 
 def test_workers_that_do_not_end_are_killed(
-    system: System, monkeypatch: pytest.MonkeyPatch
+    system: System, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Both of their own deadlines come first."""
     system.told(TERM)
@@ -191,6 +191,7 @@ def test_workers_that_do_not_end_are_killed(
     assert supervise(monkeypatch, shutdown_timeout=20, lifespan_shutdown_timeout=5) == 0
     assert system.waits[1] == 25 + KILL_GRACE
     assert system.sent[2:] == [(100, KILL), (101, KILL)]
+    assert "2 workers did not end within their timeouts and are killed" in caplog.text
 
 
 @pytest.mark.parametrize("name", ["shutdown_timeout", "lifespan_shutdown_timeout"])
@@ -224,7 +225,15 @@ def test_a_worker_that_has_just_ended_need_not_be_told(
 
 
 @pytest.mark.parametrize(
-    ("status", "text"), [(-9, "signal 9"), (1, "status 1"), (0, "status 0"), (EXIT_LISTENING, "")]
+    ("status", "text"),
+    [
+        (-9, "signal 9 SIGKILL (was the system short of memory?)"),
+        (-11, "signal 11 SIGSEGV; "),
+        (-40, "signal 40 of real time; "),
+        (1, "status 1"),
+        (0, "status 0"),
+        (EXIT_LISTENING, ""),
+    ],
 )
 def test_a_dead_worker_is_replaced_at_once(
     status: int,

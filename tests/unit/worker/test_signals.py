@@ -59,7 +59,7 @@ def test_they_are_put_back(heard: list[int]) -> None:
 
 def test_what_waits_is_ignored_too(heard: list[int]) -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
-    os.kill(os.getpid(), signal.SIGTERM)
+    signal.raise_signal(signal.SIGTERM)  # to this thread: others may not block it
     disposition = Disposition()
     ignore_stop_signals()
     disposition.put_back()

@@ -87,6 +87,10 @@ class _Supervisor:
             self._fork_due()
             if self._kill_at is not None and monotonic() >= self._kill_at:
                 self._kill_at = None
+                self._logger.error(
+                    "%d workers did not end within their timeouts and are killed",
+                    len(self._workers),
+                )
                 self._tell_all(signal.SIGKILL)
 
     def _take_signal(self) -> None:
@@ -176,9 +180,12 @@ class _Supervisor:
             self._stop(status)
             return
         delay = self._put_off(number, early=monotonic() - birth < HEALTHY_LIFE)
-        how = f"signal {-status}" if status < 0 else f"status {status}"
         self._logger.error(
-            "worker %d (pid %d) ended with %s; replacing it in %.1f s", number, pid, how, delay
+            "worker %d (pid %d) ended with %s; replacing it in %.1f s",
+            number,
+            pid,
+            _describe(status),
+            delay,
         )
 
     def _put_off(self, number: int, *, early: bool) -> float:
@@ -196,3 +203,14 @@ class _Supervisor:
         for number in [number for number, due in self._due.items() if due <= now]:
             del self._due[number]
             self._fork(number)
+
+
+def _describe(status: int) -> str:
+    if status >= 0:
+        return f"status {status}"
+    try:
+        name = signal.Signals(-status).name
+    except ValueError:  # a real-time signal
+        name = "of real time"
+    hint = " (was the system short of memory?)" if -status == signal.SIGKILL else ""
+    return f"signal {-status} {name}{hint}"

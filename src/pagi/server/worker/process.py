@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 import sys
+from typing import Final
 
 from pagi._build import active_twins
 from pagi.interface.callables import App
@@ -16,6 +18,9 @@ from pagi.server.worker.sockets import BoundSocket, bind
 from pagi.server.worker.worker import Worker
 
 __all__ = ["bind_all", "make_loop", "run_worker"]
+
+#: How often a worker looks whether its supervisor is still there, in seconds.
+SUPERVISOR_CHECK: Final = 1.0
 
 
 def bind_all(config: Config) -> list[BoundSocket]:
@@ -129,9 +134,19 @@ def _heed_signals(
     if supervised:  # SIGINT stays ignored: the supervisor hears it, too
         loop.add_signal_handler(signal.SIGTERM, asked.set)
         loop.add_signal_handler(hurry_signal(), worker.hurry)
+        _watch_supervisor(loop, asked, os.getppid())
     else:
         for number in STOP_SIGNALS:
             loop.add_signal_handler(number, on_signal)
+
+
+def _watch_supervisor(loop: asyncio.AbstractEventLoop, asked: asyncio.Event, pid: int) -> None:
+    """Ask for a stop when the supervisor has been killed: nobody else would stop its workers."""
+    if os.getppid() == pid:
+        loop.call_later(SUPERVISOR_CHECK, _watch_supervisor, loop, asked, pid)
+    else:
+        logging.getLogger("pagi.server").error("the supervisor has gone; stopping")
+        asked.set()
 
 
 def _announce(sockets: list[BoundSocket], config: Config, loop: asyncio.AbstractEventLoop) -> None:
