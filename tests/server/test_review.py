@@ -81,6 +81,23 @@ async def test_an_empty_host_says_that_there_is_none(host: str) -> None:
         assert json.loads((await client.response()).body)["host"] == ""
 
 
+@pytest.mark.spec("HTTP-7", "HTTP-44")
+async def test_an_https_target_on_a_plain_connection_is_misdirected() -> None:
+    """RFC 9110 §7.4: it MUST be rejected, or anybody could make the scope say https."""
+    async with serving(mirror) as server, connect(server) as client:
+        client.send("GET https://h/ HTTP/1.1\r\nHost: h\r\n\r\nGET / HTTP/1.1\r\nHost: h\r\n\r\n")
+        answer = await client.response()
+        assert (answer.status, answer.closes) == (421, True)
+        assert await client.rest() == b""
+
+
+@pytest.mark.spec("HTTP-5", "HTTP-6")
+async def test_the_asterisk_is_no_path_below_a_prefix() -> None:
+    async with serving(mirror, root_path="/api") as server, connect(server) as client:
+        assert json.loads((await client.request("*", method="OPTIONS")).body)["path"] == "*"
+        assert json.loads((await client.request("/x")).body)["path"] == "/api/x"
+
+
 # --- responses -------------------------------------------------------------------------------
 
 
@@ -256,6 +273,7 @@ async def test_an_application_that_ends_the_process_ends_it_like_every_stop(
             await refused(site.port)
             await slow.send(b"cd")
             assert (await slow.refusal()).body == b"abcd"
+            assert (await last.refusal()).status == 500
         assert await site.ended() == 7
 
     assert [event for event, _ in site.journal.events()][-2:] == ["notice", "shutdown"]

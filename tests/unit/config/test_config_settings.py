@@ -87,8 +87,7 @@ def test_words_of_choices_are_those_of_the_types() -> None:
     words = {name: o.kind.words for name, o in OPTIONS.items() if isinstance(o.kind, Choice)}
     assert words == {
         "loop": ("auto", "asyncio", "uvloop"),
-        "transports": ("auto", "asyncio", "aiofastnet"),
-        "interface": ("auto", "pagi", "asgi"),
+        "transports": ("auto", "pagi", "aiofastnet", "asyncio"),
         "lifespan": ("auto", "on", "off"),
         "env": ("development", "production", "none"),
         "log_level": ("debug", "info", "warning", "error"),

@@ -671,10 +671,10 @@ async def test_client_and_server(
 @pytest.mark.spec("HTTP-6", "HTTP-7")
 async def test_absolute_target() -> None:
     peer = Peer()
-    await peer.send(b"GET https://other:1/p?q HTTP/1.1\r\nHost: h\r\n\r\n")
+    await peer.send(b"GET HTTP://other:1/p?q HTTP/1.1\r\nHost: h\r\n\r\n")
 
     scope = peer.request.scope
-    assert (scope["scheme"], scope["path"], scope["query_string"]) == ("https", "/p", b"q")
+    assert (scope["scheme"], scope["path"], scope["query_string"]) == ("http", "/p", b"q")
     assert scope["headers"] == [(b"host", b"other:1")]
     await peer.request.answer()
     await peer.send(b"OPTIONS * HTTP/1.1\r\nHost: h\r\n\r\n")

@@ -41,7 +41,6 @@ __all__ = [
     "Application",
     "Environment",
     "Flow",
-    "Interface",
     "LifespanMode",
     "Listening",
     "LogLevel",
@@ -55,7 +54,6 @@ __all__ = [
 ]
 
 Environment: TypeAlias = Literal["development", "production", "none"]
-Interface: TypeAlias = Literal["auto", "pagi", "asgi"]
 LifespanMode: TypeAlias = Literal["auto", "on", "off"]
 LoopName: TypeAlias = Literal["auto", "asyncio", "uvloop"]
 TransportsName: TypeAlias = Literal["auto", "pagi", "aiofastnet", "asyncio"]
@@ -63,7 +61,6 @@ LogLevel: TypeAlias = Literal["debug", "info", "warning", "error"]
 LogShape: TypeAlias = Literal["text", "json"]
 
 _ENVIRONMENT: Kind[Environment] = Choice("development", "production", "none")
-_INTERFACE: Kind[Interface] = Choice("auto", "pagi", "asgi")
 _LIFESPAN: Kind[LifespanMode] = Choice("auto", "on", "off")
 _LOOP: Kind[LoopName] = Choice("auto", "asyncio", "uvloop")
 _TRANSPORTS: Kind[TransportsName] = Choice("auto", "pagi", "aiofastnet", "asyncio")
@@ -183,11 +180,6 @@ class Process:
 class Application:
     """How the application is called and what it is told."""
 
-    interface: Interface = option(
-        "auto",
-        _INTERFACE,
-        "Interface of the application; auto sees whether it is marked as native to PAGI.",
-    )
     lifespan: LifespanMode = option(
         "auto",
         _LIFESPAN,
@@ -255,9 +247,6 @@ class Flow:
     )
     read_high_watermark: int = option(
         65_536, Size(1), "Request body held for an application that does not read."
-    )
-    sync_file_threshold: int = option(
-        65_536, Size(), "Files up to this size are read in the loop, larger ones in a thread."
     )
 
 

@@ -189,6 +189,11 @@ class HTTP1Driver(ConnectionDriver):
                 self._failed(refusal)
             return
         context = self._context
+        if event.scheme == "https" and context.scheme != "https":
+            # Nothing has secured this connection (RFC 9110 §7.4).
+            for refusal in self._http1.refuse(421, "https without TLS", "protocol_error"):
+                self._failed(refusal)
+            return
         if self._stopping_since:
             self._http1.close()
         self._exchange = make_http_exchange(context.service, self, self._client_text)

@@ -47,6 +47,10 @@ _EXPECTED: Final = {
 _SERVER_ERROR: Final = b"Internal Server Error"
 
 
+def _raise(error: BaseException) -> None:
+    raise error
+
+
 class HTTPExchange(Exchange):
     """The application's side of one http scope. Made by a driver, which then calls `start`."""
 
@@ -74,7 +78,7 @@ class HTTPExchange(Exchange):
         raw_path = head.raw_path
         # The machine admits visible ASCII only, so that without an escape this is all there is.
         path = raw_path.decode("latin-1") if b"%" not in raw_path else decode_path(raw_path)
-        if service.root_path:
+        if service.root_path and raw_path != b"*":
             path = service.root_path + path
             raw_path = service.root_path.encode() + raw_path
         scope["path"] = path
@@ -99,7 +103,8 @@ class HTTPExchange(Exchange):
             if error is not None:
                 runner.error = None
                 if isinstance(error, (KeyboardInterrupt, SystemExit)):
-                    raise error
+                    # Not here: the answers of this turn are still to be written.
+                    service.loop.call_soon(_raise, error)
 
     def send(self, message: Message) -> Awaitable[None]:
         """Take a message of the application; done at once unless the client is slow."""
