@@ -52,3 +52,17 @@ def bench(session: nox.Session) -> None:
     """Measure against other servers."""
     _install(session, "dev", "bench")
     session.run("python", "-m", "benchmarks", *session.posargs)
+
+
+@nox.session
+def fuzz(session: nox.Session) -> None:
+    """Fuzz the parsers."""
+    _install(session, "dev")
+    session.run("python", "-m", "fuzz.http1", *session.posargs)
+
+
+@nox.session(python=PYTHONS)
+def soak(session: nox.Session) -> None:
+    """Serve hard for minutes."""
+    _install(session, "dev")
+    session.run("python", "-m", "tests.soak", *session.posargs)

@@ -121,7 +121,7 @@ async def tasks(request: Request) -> Response:
             group.start_soon(work, number)
     with anyio.move_on_after(0.01) as limit:
         await anyio.sleep_forever()
-    return JSONResponse({"done": done, "cancelled": limit.cancelled_caught})
+    return JSONResponse({"done": sorted(done), "cancelled": limit.cancelled_caught})
 
 
 async def in_thread(request: Request) -> Response:

@@ -1,0 +1,129 @@
+"""Receiving and sending, on both twins."""
+
+from __future__ import annotations
+
+import signal
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.unit.connection.pairs import part, pattern, receive_all, reset, sockets
+from tests.unit.protocol.http1.driving import implementations
+
+
+@pytest.fixture(params=implementations())
+def calls(request: pytest.FixtureRequest) -> Any:
+    """The module."""
+    return part(request.param, "syscalls")
+
+
+@pytest.fixture
+def ends() -> Iterator[tuple[socket.socket, socket.socket]]:
+    ours, peer = sockets("tcp", small=True)
+    yield ours, peer
+    ours.close()
+    peer.close()
+
+
+Ends = tuple[socket.socket, socket.socket]
+
+
+def receive(calls: Any, sock: socket.socket, size: int = 100) -> Any:
+    return calls.receive(sock, sock.fileno(), bytearray(size))
+
+
+def test_receiving(calls: Any, ends: Ends) -> None:
+    ours, peer = ends
+    assert receive(calls, ours) is None
+    peer.send(b"hello")
+    data = receive(calls, ours)
+    assert (type(data), data) == (bytes, b"hello")
+    assert receive(calls, ours) is None
+
+
+def test_receiving_as_much_as_fits(calls: Any, ends: Ends) -> None:
+    ours, peer = ends
+    peer.send(b"hello")
+    assert [receive(calls, ours, 3) for _ in range(3)] == [b"hel", b"lo", None]
+
+
+def test_what_was_received_is_a_copy(calls: Any, ends: Ends) -> None:
+    ours, peer = ends
+    buffer = bytearray(10)
+    peer.send(b"first")
+    first = calls.receive(ours, ours.fileno(), buffer)
+    peer.send(b"second")
+    assert calls.receive(ours, ours.fileno(), buffer) == b"second"
+    assert first == b"first"
+
+
+def test_receiving_at_the_end(calls: Any, ends: Ends) -> None:
+    ours, peer = ends
+    peer.send(b"last")
+    peer.close()
+    assert [receive(calls, ours) for _ in range(3)] == [b"last", b"", b""]
+
+
+def test_receiving_after_a_reset(calls: Any, ends: Ends) -> None:
+    ours, peer = ends
+    peer.send(b"last")
+    reset(peer)
+    assert receive(calls, ours) == b"last"
+    with pytest.raises(ConnectionResetError):
+        receive(calls, ours)
+
+
+def test_receiving_from_what_is_closed(calls: Any, ends: Ends) -> None:
+    ours, _ = ends
+    number = ours.fileno()
+    ours.close()
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        calls.receive(ours, number, bytearray(10))
+
+
+@pytest.mark.parametrize("size", [0, 1, 32_767, 32_768, 1_000_000])
+def test_sending(calls: Any, ends: Ends, size: int) -> None:
+    ours, peer = ends
+    data = pattern(size)
+    sent, got = 0, b""
+    while sent < size:
+        count = calls.transmit(ours, ours.fileno(), data[sent:])
+        assert 0 <= count <= size - sent
+        sent += count
+        got += receive_all(peer)
+    ours.close()
+    peer.setblocking(True)
+    while piece := peer.recv(1 << 16):
+        got += piece
+    assert got == data
+
+
+def test_sending_more_than_it_takes(calls: Any, ends: Ends) -> None:
+    ours, _ = ends
+    while calls.transmit(ours, ours.fileno(), bytes(50_000)):
+        pass
+    assert calls.transmit(ours, ours.fileno(), b"x") == 0
+    assert calls.transmit(ours, ours.fileno(), bytes(50_000)) == 0
+
+
+@pytest.mark.parametrize("size", [1, 50_000])
+def test_sending_to_who_has_gone(calls: Any, size: int) -> None:
+    """An error, not the signal that ends a process where it is not ignored."""
+    ours, peer = socket.socketpair()
+    ours.setblocking(False)
+    peer.close()
+    before = signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    try:
+        with pytest.raises(BrokenPipeError):
+            calls.transmit(ours, ours.fileno(), bytes(size))
+    finally:
+        signal.signal(signal.SIGPIPE, before)
+        ours.close()
+
+
+@pytest.mark.parametrize(("size", "taken"), [(0, b""), (3, b"abc"), (6, b"abcdef"), (9, b"abcdef")])
+def test_taking_bytes(calls: Any, size: int, taken: bytes) -> None:
+    data = calls.take_bytes(bytearray(b"abcdef"), size)
+    assert (type(data), data) == (bytes, taken)
