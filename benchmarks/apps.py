@@ -11,7 +11,6 @@ import os
 from collections.abc import Awaitable, Callable, MutableMapping
 from functools import cache
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 Scope = MutableMapping[str, Any]
@@ -21,6 +20,7 @@ Send = Callable[[Message], Awaitable[None]]
 
 SITE_VARIABLE = "BENCHMARK_SITE"
 """Environment variable with the directory of the static files."""
+SITE = os.environ.get(SITE_VARIABLE, "")
 
 CHUNK_COUNT = 100
 BIG_SIZE = 10 * 1024 * 1024
@@ -130,7 +130,7 @@ async def json_stdlib(scope: Scope, receive: Receive, send: Send) -> None:
 
 async def static(scope: Scope, receive: Receive, send: Send) -> None:
     """A file by `http.response.pathsend` where the server offers it, else by Starlette."""
-    path = Path(os.environ[SITE_VARIABLE]) / scope["path"].rpartition("/")[2]
+    path = f"{SITE}/{scope['path'].rpartition('/')[2]}"
     if "http.response.pathsend" not in (scope.get("extensions") or {}):
         await file_response()(path)(scope, receive, send)
         return
@@ -140,11 +140,11 @@ async def static(scope: Scope, receive: Receive, send: Send) -> None:
             "status": 200,
             "headers": [
                 (b"content-type", b"application/octet-stream"),
-                (b"content-length", b"%d" % path.stat().st_size),
+                (b"content-length", b"%d" % os.stat(path).st_size),
             ],
         }
     )
-    await send({"type": "http.response.pathsend", "path": str(path)})
+    await send({"type": "http.response.pathsend", "path": path})
 
 
 async def lifespan(receive: Receive, send: Send) -> None:
