@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import inspect
 import os
 import sys
@@ -11,10 +10,11 @@ from typing import Any
 
 import pytest
 
+from tests.matrix import COMBINATIONS, missing
+
 LOOP = os.environ.get("TEST_LOOP", "uvloop")
 TRANSPORTS = os.environ.get("TEST_TRANSPORTS", "pagi")
 PURE = os.environ.get("PAGI_PURE_PYTHON", "") not in ("", "0")
-HAS_TWIN = importlib.util.find_spec("pagi.protocol.http1._connection_c") is not None
 #: No asynchronous test takes this long; one that hangs fails instead.
 TIMEOUT = 60.0
 
@@ -53,10 +53,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def is_chosen() -> bool:
-    """Tell whether this combination is the one for tests that run once: the fastest there is."""
-    fast = HAS_TWIN and all(map(importlib.util.find_spec, ("uvloop", "aiofastnet")))
-    chosen = (False, "uvloop", "aiofastnet") if fast else (True, "asyncio", "asyncio")
-    return chosen == (PURE, LOOP, TRANSPORTS)
+    """Tell whether this is the combination for tests that run once: the first that is possible."""
+    chosen = next(one for one in COMBINATIONS if one.runs_all and missing(one) is None)
+    return (chosen.pure, chosen.loop, chosen.transports) == (PURE, LOOP, TRANSPORTS)
 
 
 @pytest.hookimpl(trylast=True)

@@ -33,6 +33,11 @@ class Combination:
         twin = "pure Python" if self.pure else "compiled"
         return f"{twin}, {self.loop}, {self.transports} transports"
 
+    @property
+    def runs_all(self) -> bool:
+        """Whether all tests run on it."""
+        return self.paths == ("tests",)
+
     def environment(self) -> dict[str, str]:
         environment = dict(os.environ)
         environment["PAGI_PURE_PYTHON"] = "1" if self.pure else "0"
