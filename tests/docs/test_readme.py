@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -38,8 +39,26 @@ def shell_commands(program: str) -> list[str]:
     return [command for command in commands if command.split()[0] == program]
 
 
+TICKS = next(code for code in blocks("python") if "pagi.connection" in code)
+SCRIPTS = [code for code in blocks("python")[1:] if code != TICKS]
+
+
+def shown_answers() -> list[tuple[str, str]]:
+    """Return the path of each ``curl`` with what is shown to come back."""
+    found = re.findall(
+        r"^\$ curl http://127\.0\.0\.1:8000(/\S*)\n((?:[^$\n].*\n)+)",
+        "".join(blocks("console")),
+        re.MULTILINE,
+    )
+    assert found
+    return found
+
+
 PAGI_COMMANDS = shell_commands("pagi")
-SERVING = [command for command in PAGI_COMMANDS if command.split()[1] == "run"]
+SERVING = [
+    command for command in PAGI_COMMANDS if command.split()[1] == "run" and "main" in command
+]
+STREAMING = "pagi run ticks:app"
 OTHERS = [command for command in PAGI_COMMANDS if command.split()[1] != "run"]
 
 
@@ -59,13 +78,14 @@ def argument_list(command: str) -> list[str]:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Make a folder in which README's application is ``main.py``."""
+    """Make a folder in which README's applications are ``main.py`` and ``ticks.py``."""
     (tmp_path / "main.py").write_text(blocks("python")[0], encoding="utf-8")
+    (tmp_path / "ticks.py").write_text(TICKS, encoding="utf-8")
     return tmp_path
 
 
 @contextmanager
-def serving(command: str, folder: Path) -> Iterator[list[str]]:
+def serving(command: str, folder: Path, stdout: IO[str] | None = None) -> Iterator[list[str]]:
     """Run a ``pagi run …`` command on free ports and give the addresses it serves on."""
     arguments = argument_list(re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:0", command))
     if "--listen" not in command:
@@ -75,6 +95,7 @@ def serving(command: str, folder: Path) -> Iterator[list[str]]:
         cwd=folder,
         env=environment(),
         stdin=subprocess.DEVNULL,
+        stdout=stdout,
         stderr=subprocess.PIPE,
         text=True,
     )
@@ -153,9 +174,39 @@ def test_other_commands_succeed(command: str, folder: Path) -> None:
     assert done.stdout
 
 
-@pytest.mark.parametrize("number", range(1, len(blocks("python"))))
-def test_other_code_runs(number: int, folder: Path) -> None:
-    (folder / "script.py").write_text(blocks("python")[number], encoding="utf-8")
+@pytest.mark.parametrize(("path", "shown"), shown_answers())
+def test_answers_are_as_shown(path: str, shown: str, folder: Path) -> None:
+    with serving("pagi run main:app", folder) as addresses:
+        connection = connect(addresses[0], folder)
+        connection.request("GET", path)
+
+        assert connection.getresponse().read().decode() == shown
+        connection.close()
+
+
+def test_the_application_of_streams_learns_why_it_ended(folder: Path) -> None:
+    assert STREAMING in PAGI_COMMANDS
+    with (folder / "out").open("w+") as out:
+        with serving(STREAMING, folder, stdout=out) as addresses:
+            leaving, staying = (connect(addresses[0], folder) for _ in range(2))
+            for connection in (leaving, staying):
+                connection.request("GET", "/")
+            first, second = (one.getresponse() for one in (leaving, staying))
+            assert first.readline() == second.readline() == b"0 bytes behind\n"
+            first.close()
+            leaving.close()
+            while "client_closed" not in (folder / "out").read_text(encoding="utf-8"):
+                assert second.readline().endswith(b" bytes behind\n")
+        assert second.read().endswith(b"The server stops. Goodbye!\n")
+        staying.close()
+
+    notes = (folder / "out").read_text(encoding="utf-8").splitlines()
+    assert notes == ["ended: client_closed", "ended: well"]
+
+
+@pytest.mark.parametrize("code", SCRIPTS, ids=range(len(SCRIPTS)))
+def test_other_code_runs(code: str, folder: Path) -> None:
+    (folder / "script.py").write_text(code, encoding="utf-8")
 
     done = subprocess.run(
         [sys.executable, "script.py"],
