@@ -360,10 +360,14 @@ function showBytes([side, text]) {
   return block;
 }
 
+let wiresAsked = 0;
+
 async function showWire(name) {
+  const asked = ++wiresAsked;
   for (const button of $("wire-tabs").children) button.setAttribute("aria-pressed", String(button.dataset.wire === name));
   const response = await fetch(`/api/wire/${name}`);
   const spoken = response.ok ? await response.json() : [];
+  if (asked !== wiresAsked) return; // somebody has asked for another one since
   $("bytes").replaceChildren(...(spoken.length ? spoken.map(showBytes) : [make("p", "Not on this connection: it is encrypted, or has no address.")]));
   $("bytes").scrollTop = 0;
   say("wire-says", MEANS[name]);
