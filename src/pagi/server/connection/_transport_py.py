@@ -220,7 +220,7 @@ class SocketTransport:
         A closed or lost transport ignores it. Raises `RuntimeError` after `write_eof`.
         """
         if self._sealed or not data:
-            if data:
+            if self._sealed:
                 self._refuse()
             return
         sent = 0
