@@ -15,6 +15,7 @@ import os
 import socket
 from collections import deque
 from collections.abc import Iterable
+from contextlib import suppress
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
@@ -95,7 +96,8 @@ class SocketTransport:
         """Tell the protocol and begin to read. Never raises an `Exception`."""
         try:
             if self._sock.family in _INTERNET:
-                self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                with suppress(OSError):  # BSD's fails when the peer has gone
+                    self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._protocol.connection_made(self)
             if not self._lost:
                 self._poller.watch(self)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from typing import Any
+from contextlib import suppress
+from typing import Any, Final
 
 from pagi.server.connection.context import ConnectionContext
 from pagi.server.connection.driver import ReadBatch
@@ -13,6 +14,10 @@ from pagi.server.connection.transport import SocketTransport
 from pagi.server.errors import EXIT_CONFIGURATION, StartError
 
 __all__ = ["Transports", "choose_transports"]
+
+_INTERNET: Final = (socket.AF_INET, socket.AF_INET6)
+#: Windows' sockets have no sendmsg, whatever the loop.
+_SENDS_PIECES: bool = hasattr(socket.socket, "sendmsg")
 
 
 class Transports:
@@ -59,6 +64,7 @@ class FastnetTransports(Transports):
         """Make the transport; it calls the protocol in the next turn of the loop."""
         from aiofastnet.selector_transport import SelectorSocketTransport
 
+        _send_at_once(sock)
         SelectorSocketTransport(self._loop, sock, protocol)
 
 
@@ -71,6 +77,7 @@ class LoopTransports(Transports):
 
     def make(self, sock: socket.socket, protocol: Any) -> None:
         """Begin to make the transport; it calls the protocol in one of the next turns."""
+        _send_at_once(sock)
         task = self._loop.create_task(self._connect(sock, protocol))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -88,17 +95,34 @@ def choose_transports(name: str, loop: asyncio.AbstractEventLoop) -> type[Transp
     Raises:
         StartError: those that are wanted by name cannot be had here.
     """
-    if name == "asyncio" or (name == "auto" and not _watches_descriptors(loop)):
+    ours = _SENDS_PIECES and _watches_descriptors(loop)
+    if name == "asyncio" or (name == "auto" and not ours):
         return LoopTransports
     if name == "aiofastnet":
         _require_aiofastnet()
         return FastnetTransports
+    if not ours:
+        raise StartError(
+            "the transports pagi cannot be used on this system or event loop; "
+            "use --transports auto",
+            EXIT_CONFIGURATION,
+        )
     return SocketTransports
 
 
 def _watches_descriptors(loop: asyncio.AbstractEventLoop) -> bool:
     """Tell whether the loop has ``add_reader``, which Windows' default loop has not."""
     return not type(loop).__name__.startswith("Proactor")
+
+
+def _send_at_once(sock: socket.socket) -> None:
+    """Do not hold small segments back until others are acknowledged.
+
+    asyncio and aiofastnet do so only for sockets made with the number of TCP, not with 0.
+    """
+    if sock.family in _INTERNET:
+        with suppress(OSError):  # the peer left while we were busy
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 def _require_aiofastnet() -> None:

@@ -1,0 +1,131 @@
+"""Which transports carry the connections, and that each sort does."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import sys
+from typing import Any
+
+import pytest
+
+from pagi.server.errors import StartError
+from pagi.server.worker.transports import (
+    FastnetTransports,
+    LoopTransports,
+    SocketTransports,
+    choose_transports,
+)
+from tests.unit.connection.pairs import Notes, receive_all, reset, sockets, turns, until
+
+SORTS = [SocketTransports, FastnetTransports, LoopTransports]
+
+
+class Context:
+    """The part of a connection's context that transports use."""
+
+    def __init__(self) -> None:
+        self.batch: Any = None
+        self.receive_buffer = bytearray(65_536)
+
+
+class ProactorEventLoop:
+    """By its name, a loop that cannot watch descriptors."""
+
+
+@pytest.fixture(params=SORTS, ids=lambda sort: sort.__name__)
+def sort(request: pytest.FixtureRequest) -> Any:
+    if request.param is FastnetTransports:
+        pytest.importorskip("aiofastnet")
+    return request.param
+
+
+async def test_the_best_is_chosen() -> None:
+    loop = asyncio.get_running_loop()
+    assert choose_transports("auto", loop) is SocketTransports
+    assert choose_transports("pagi", loop) is SocketTransports
+    assert choose_transports("asyncio", loop) is LoopTransports
+
+
+async def test_what_is_not_installed_cannot_be_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    loop = asyncio.get_running_loop()
+    monkeypatch.setitem(sys.modules, "aiofastnet.selector_transport", None)
+    with pytest.raises(StartError, match="pip install aiofastnet"):
+        choose_transports("aiofastnet", loop)
+
+
+def test_a_loop_that_watches_no_descriptors() -> None:
+    loop: Any = ProactorEventLoop()
+    assert choose_transports("auto", loop) is LoopTransports
+    with pytest.raises(StartError, match="--transports auto"):
+        choose_transports("pagi", loop)
+
+
+async def test_a_system_that_sends_no_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Windows: its sockets have no sendmsg, whatever the loop."""
+    monkeypatch.setattr("pagi.server.worker.transports._SENDS_PIECES", False)
+    loop = asyncio.get_running_loop()
+    assert choose_transports("auto", loop) is LoopTransports
+    with pytest.raises(StartError, match="--transports auto"):
+        choose_transports("pagi", loop)
+
+
+@pytest.mark.parametrize("family", ["unix", "tcp", "tcp6"])
+async def test_a_connection(sort: Any, family: str) -> None:
+    context: Any = Context()
+    transports = sort(asyncio.get_running_loop(), context)
+    ours, peer = sockets(family)
+    notes = Notes(data=lambda notes: notes.transport.write(notes.calls[-1]))
+    transports.make(ours, notes)
+    await until(lambda: notes.transport is not None)
+    peer.send(b"hello")
+    await until(lambda: notes.data)
+    await until(lambda: receive_all(peer) == b"hello")
+    assert notes.transport.get_extra_info("socket").fileno() == ours.fileno()
+    if family != "unix":
+        assert notes.transport.get_extra_info("peername") == peer.getsockname()
+    peer.close()
+    await until(lambda: notes.lost)
+    assert notes.calls == ["made", b"hello", "eof", ("lost", None)]
+    await turns()
+    transports.close()
+
+
+async def test_small_answers_leave_at_once(sort: Any) -> None:
+    """However the listener was made: asyncio looks at the protocol number it was made with."""
+    transports: Any = sort(asyncio.get_running_loop(), Context())
+    ours, peer = sockets("tcp")
+    assert ours.proto == 0
+    notes = Notes()
+    transports.make(ours, notes)
+    await until(lambda: notes.transport is not None)
+    assert ours.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+    peer.close()
+    await until(lambda: notes.lost)
+    await turns()
+    transports.close()
+
+
+async def test_a_peer_that_has_gone_before(sort: Any) -> None:
+    transports: Any = sort(asyncio.get_running_loop(), Context())
+    ours, peer = sockets("tcp")
+    reset(peer)
+    notes = Notes()
+    transports.make(ours, notes)
+    await until(lambda: notes.lost)
+    assert notes.names[0] == "made"
+    assert notes.names.count("lost") == 1
+    await turns()
+    transports.close()
+
+
+async def test_our_own_share_a_batch() -> None:
+    context: Any = Context()
+    loop = asyncio.get_running_loop()
+    first = SocketTransports(loop, context)
+    batch = context.batch
+    assert batch is not None
+    second = SocketTransports(loop, context)
+    assert context.batch is batch
+    first.close()
+    second.close()
