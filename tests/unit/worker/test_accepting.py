@@ -21,6 +21,8 @@ from pagi.server.worker.accepting import BATCH_SIZE, PAUSE, Acceptor
 class Sock:
     """An accepted socket."""
 
+    family = socket.AF_UNIX
+
     def __init__(self) -> None:
         self.blocking = True
         self.closed = False
