@@ -219,6 +219,33 @@ async def test_what_stops_the_loop_goes_through(kind: str) -> None:
         await until(lambda: all(pair.notes.data for pair in every))
 
 
+async def test_what_stops_the_loop_leaves_nobody_unserved() -> None:
+    class Batch:
+        collecting = False
+        served = 0
+
+        def serve(self) -> None:
+            self.served += 1
+
+    def stop(notes: Notes) -> None:
+        raise Stop
+
+    loop = asyncio.get_running_loop()
+    batch: Any = Batch()
+    poller = part("py", "poller").Poller(loop, batch)
+    ours, peer = sockets("unix")
+    part("py", "transport").SocketTransport(poller, ours, Notes(data=stop), bytearray(100)).open()
+    peer.send(b"x")
+    with pytest.raises(Stop):
+        poller._serve()
+    assert batch.served == 0
+    poller.close()
+    await turns(2)
+    assert batch.served == 1
+    ours.close()
+    peer.close()
+
+
 async def test_what_it_does_not_know(kind: str) -> None:
     async with Scene(kind) as scene:
         pair = await scene.pair()

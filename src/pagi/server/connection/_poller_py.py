@@ -97,10 +97,16 @@ class Poller:
                     transport.ready(events)
             batch.collecting = False
             batch.serve()
+        except BaseException:  # what ends the loop; if it does not, others were read from already
+            self.loop.call_soon(self._serve_batch)
+            raise
         finally:
             self._serving = batch.collecting = False
             if self._deferred:
                 self._call_deferred()
+
+    def _serve_batch(self) -> None:
+        self._batch.serve()
 
     def _call_deferred(self) -> None:
         """Do what was put off: connections that ended leave before others are accepted."""
