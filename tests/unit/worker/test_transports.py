@@ -9,7 +9,10 @@ from typing import Any
 
 import pytest
 
+from pagi.protocol.connection import DefaultFields
+from pagi.server.connection.context import Clock, ConnectionContext
 from pagi.server.errors import StartError
+from pagi.server.exchange.service import Service
 from pagi.server.worker.transports import (
     FastnetTransports,
     LoopTransports,
@@ -21,12 +24,13 @@ from tests.unit.connection.pairs import Notes, receive_all, reset, sockets, turn
 SORTS = [SocketTransports, FastnetTransports, LoopTransports]
 
 
-class Context:
-    """The part of a connection's context that transports use."""
+async def decline(scope: Any, receive: Any, send: Any) -> None:
+    """Answer nothing: no request comes as far as an application."""
 
-    def __init__(self) -> None:
-        self.batch: Any = None
-        self.receive_buffer = bytearray(65_536)
+
+def new_context() -> ConnectionContext:
+    service = Service(decline, asyncio.get_running_loop())
+    return ConnectionContext(service, Clock(0.0), DefaultFields(b"now", b"pagi"), set())
 
 
 class ProactorEventLoop:
@@ -72,7 +76,7 @@ async def test_a_system_that_sends_no_pieces(monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.mark.parametrize("family", ["unix", "tcp", "tcp6"])
 async def test_a_connection(sort: Any, family: str) -> None:
-    context: Any = Context()
+    context = new_context()
     transports = sort(asyncio.get_running_loop(), context)
     ours, peer = sockets(family)
     notes = Notes(data=lambda notes: notes.transport.write(notes.calls[-1]))
@@ -93,7 +97,7 @@ async def test_a_connection(sort: Any, family: str) -> None:
 
 async def test_small_answers_leave_at_once(sort: Any) -> None:
     """However the listener was made: asyncio looks at the protocol number it was made with."""
-    transports: Any = sort(asyncio.get_running_loop(), Context())
+    transports: Any = sort(asyncio.get_running_loop(), new_context())
     ours, peer = sockets("tcp")
     assert ours.proto == 0
     notes = Notes()
@@ -107,7 +111,7 @@ async def test_small_answers_leave_at_once(sort: Any) -> None:
 
 
 async def test_a_peer_that_has_gone_before(sort: Any) -> None:
-    transports: Any = sort(asyncio.get_running_loop(), Context())
+    transports: Any = sort(asyncio.get_running_loop(), new_context())
     ours, peer = sockets("tcp")
     reset(peer)
     notes = Notes()
@@ -120,7 +124,7 @@ async def test_a_peer_that_has_gone_before(sort: Any) -> None:
 
 
 async def test_our_own_share_a_batch() -> None:
-    context: Any = Context()
+    context = new_context()
     loop = asyncio.get_running_loop()
     first = SocketTransports(loop, context)
     batch = context.batch

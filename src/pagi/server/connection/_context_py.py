@@ -105,5 +105,5 @@ class ConnectionContext:
         self.closed = closed
         self.logger = logger or logging.getLogger("pagi.connection")
         self.rejected = 0
-        self.batch: Any = None  # made by the first driver, which is of a higher module
+        self.batch: Any = None  # made by `batch_of`, which is of a higher module
         self.receive_buffer = bytearray(RECEIVE_SIZE)

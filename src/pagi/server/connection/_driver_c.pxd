@@ -20,6 +20,9 @@ cdef class ReadBatch:
     cpdef serve(self)
 
 
+cpdef ReadBatch batch_of(ConnectionContext context)
+
+
 cdef class ConnectionDriver(Stream):
     cdef ReadBatch _batch
     cdef bytes _received

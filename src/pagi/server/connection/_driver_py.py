@@ -21,7 +21,7 @@ from pagi.server.exchange.stream import Stream
 if TYPE_CHECKING:
     from pagi.server.connection.context import ConnectionContext
 
-__all__ = ["GROUP", "RESOLUTION", "ConnectionDriver", "ReadBatch"]
+__all__ = ["GROUP", "RESOLUTION", "ConnectionDriver", "ReadBatch", "batch_of"]
 
 #: The coarse time may be this much behind (seconds): a deadline is never early, and late by less.
 RESOLUTION: Final = 1.0
@@ -75,6 +75,14 @@ class ReadBatch:
                 driver._flush_deferred()
 
 
+def batch_of(context: ConnectionContext) -> ReadBatch:
+    """Return the batch of all connections that share ``context``; who asks first makes it."""
+    if context.batch is None:
+        context.batch = ReadBatch(context.service.loop)
+    batch: ReadBatch = context.batch
+    return batch
+
+
 class ConnectionDriver(Stream):
     """Transport, output and end of one connection. Subclasses walk a machine's events.
 
@@ -114,9 +122,7 @@ class ConnectionDriver(Stream):
     def __init__(self, context: ConnectionContext) -> None:
         self._context = context
         self._clock = context.clock
-        if context.batch is None:
-            context.batch = ReadBatch(context.service.loop)
-        self._batch: ReadBatch = context.batch
+        self._batch = batch_of(context)
         self._received: bytes | None = None  # waits for the batch
         self._deferred = False  # output waits for the batch
         self._machine: Any = None

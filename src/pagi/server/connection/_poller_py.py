@@ -15,13 +15,16 @@ from __future__ import annotations
 import select
 from asyncio import AbstractEventLoop
 from collections.abc import Callable
-from typing import Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final
 
 from pagi.server.connection.driver import GROUP, ReadBatch
 from pagi.server.connection.readiness import READABLE, WRITABLE
 from pagi.server.connection.transport import SocketTransport
 
-__all__ = ["AnyPoller", "LoopPoller", "Poller", "make_poller"]
+if TYPE_CHECKING:
+    from pagi.server.connection.readiness import Watcher
+
+__all__ = ["LoopPoller", "Poller", "make_poller"]
 
 _new_epoll: Final[Any] = getattr(select, "epoll", None)
 #: What a transport that waits for nothing is watched for: trouble, which epoll always tells, but
@@ -164,9 +167,6 @@ class LoopPoller:
         """Stop for good."""
 
 
-AnyPoller: TypeAlias = "Poller | LoopPoller"
-
-
-def make_poller(loop: AbstractEventLoop, batch: ReadBatch) -> AnyPoller:
+def make_poller(loop: AbstractEventLoop, batch: ReadBatch) -> Watcher:
     """Return the best poller that the system has."""
     return LoopPoller(loop) if _new_epoll is None else Poller(loop, batch)

@@ -12,7 +12,6 @@ cdef class SocketTransport:
     cdef bytearray _buffer
     cdef bint _closing
     cdef bint _ended
-    cdef bint _eof_due
     cdef bint _eof_sent
     cdef Py_ssize_t _high
     cdef bint _lost

@@ -25,7 +25,7 @@ from pagi.server.connection.syscalls import receive, transmit
 if TYPE_CHECKING:
     from pagi.server.connection.readiness import Watcher
 
-__all__ = ["SocketTransport"]
+__all__ = ["SocketTransport", "send_at_once"]
 
 #: Pieces given to the system in one call; IOV_MAX is 1024 on Linux, and 16 at least anywhere.
 _MAX_PIECES: Final = 16
@@ -33,6 +33,16 @@ _MAX_PIECES: Final = 16
 _NO_SIGNAL: Final[int] = getattr(socket, "MSG_NOSIGNAL", 0)
 _HIGH: Final = 65_536
 _INTERNET: Final = (socket.AF_INET, socket.AF_INET6)
+
+
+def send_at_once(sock: socket.socket) -> None:
+    """Do not hold small segments back until others are acknowledged.
+
+    asyncio and aiofastnet do so only for sockets made with the number of TCP, not with 0.
+    """
+    if sock.family in _INTERNET:
+        with suppress(OSError):  # BSD's fails when the peer has gone
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 class SocketTransport:
@@ -51,7 +61,6 @@ class SocketTransport:
         "_buffer",
         "_closing",
         "_ended",
-        "_eof_due",
         "_eof_sent",
         "_high",
         "_lost",
@@ -84,7 +93,6 @@ class SocketTransport:
         self._paused = False  # the protocol was asked to pause writing
         self._reading = True
         self._ended = False  # the peer sends no more
-        self._eof_due = False
         self._eof_sent = False
         self._sealed = False  # no more is taken to be sent
         self._closing = False  # also true of a lost one
@@ -95,9 +103,7 @@ class SocketTransport:
     def open(self) -> None:
         """Tell the protocol and begin to read. Never raises an `Exception`."""
         try:
-            if self._sock.family in _INTERNET:
-                with suppress(OSError):  # BSD's fails when the peer has gone
-                    self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            send_at_once(self._sock)
             self._protocol.connection_made(self)
             if not self._lost:
                 self._poller.watch(self)
@@ -313,7 +319,7 @@ class SocketTransport:
         if self._backlog is None and not self._lost:
             if self._closing:
                 self._lose(None)
-            elif self._eof_due and not self._eof_sent:
+            elif self._sealed and not self._eof_sent:
                 try:
                     self._shut_down_writing()
                 except OSError as exc:  # the peer has gone
@@ -327,7 +333,7 @@ class SocketTransport:
     def write_eof(self) -> None:
         """Close the sending side once everything is sent. Raises `OSError` if the peer has gone."""
         if not self._sealed:
-            self._sealed = self._eof_due = True
+            self._sealed = True
             if self._backlog is None:
                 self._shut_down_writing()
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from pagi._build import compiled
 
 if TYPE_CHECKING or not compiled("pagi.server.connection._poller_c"):
-    from pagi.server.connection._poller_py import AnyPoller, LoopPoller, Poller, make_poller
+    from pagi.server.connection._poller_py import LoopPoller, Poller, make_poller
 else:
-    from pagi.server.connection._poller_c import AnyPoller, LoopPoller, Poller, make_poller
+    from pagi.server.connection._poller_c import LoopPoller, Poller, make_poller
 
-__all__ = ["AnyPoller", "LoopPoller", "Poller", "make_poller"]
+__all__ = ["LoopPoller", "Poller", "make_poller"]

@@ -33,3 +33,6 @@ class Watcher(Protocol):
 
     def call_later(self, callback: Callable[[Any], None], argument: Any) -> None:
         """Call ``callback(argument)`` when nothing else is under way."""
+
+    def close(self) -> None:
+        """Stop for good."""

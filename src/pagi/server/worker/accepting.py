@@ -101,7 +101,7 @@ class Acceptor:
                     continue
                 self._wait(exc)
                 return False
-            sock.setblocking(False)  # TCP_NODELAY is what every transport sets by itself
+            sock.setblocking(False)
             try:
                 self._transports.make(sock, self._make_protocol())
             except OSError:  # the peer left meanwhile

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from contextlib import suppress
-from typing import Any, Final
+from typing import Any
 
 from pagi.server.connection.context import ConnectionContext
-from pagi.server.connection.driver import ReadBatch
+from pagi.server.connection.driver import batch_of
 from pagi.server.connection.poller import make_poller
-from pagi.server.connection.transport import SocketTransport
+from pagi.server.connection.transport import SocketTransport, send_at_once
 from pagi.server.errors import EXIT_CONFIGURATION, StartError
 
 __all__ = ["Transports", "choose_transports"]
 
-_INTERNET: Final = (socket.AF_INET, socket.AF_INET6)
 #: Windows' sockets have no sendmsg, whatever the loop.
 _SENDS_PIECES: bool = hasattr(socket.socket, "sendmsg")
 
@@ -43,9 +41,7 @@ class SocketTransports(Transports):
 
     def __init__(self, loop: asyncio.AbstractEventLoop, context: ConnectionContext) -> None:
         super().__init__(loop, context)
-        if context.batch is None:
-            context.batch = ReadBatch(loop)
-        self._poller = make_poller(loop, context.batch)
+        self._poller = make_poller(loop, batch_of(context))
         self._buffer = context.receive_buffer
 
     def make(self, sock: socket.socket, protocol: Any) -> None:
@@ -64,7 +60,7 @@ class FastnetTransports(Transports):
         """Make the transport; it calls the protocol in the next turn of the loop."""
         from aiofastnet.selector_transport import SelectorSocketTransport
 
-        _send_at_once(sock)
+        send_at_once(sock)
         SelectorSocketTransport(self._loop, sock, protocol)
 
 
@@ -77,7 +73,7 @@ class LoopTransports(Transports):
 
     def make(self, sock: socket.socket, protocol: Any) -> None:
         """Begin to make the transport; it calls the protocol in one of the next turns."""
-        _send_at_once(sock)
+        send_at_once(sock)
         task = self._loop.create_task(self._connect(sock, protocol))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -113,16 +109,6 @@ def choose_transports(name: str, loop: asyncio.AbstractEventLoop) -> type[Transp
 def _watches_descriptors(loop: asyncio.AbstractEventLoop) -> bool:
     """Tell whether the loop has ``add_reader``, which Windows' default loop has not."""
     return not type(loop).__name__.startswith("Proactor")
-
-
-def _send_at_once(sock: socket.socket) -> None:
-    """Do not hold small segments back until others are acknowledged.
-
-    asyncio and aiofastnet do so only for sockets made with the number of TCP, not with 0.
-    """
-    if sock.family in _INTERNET:
-        with suppress(OSError):  # the peer left while we were busy
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 def _require_aiofastnet() -> None:
