@@ -61,15 +61,16 @@ def is_chosen() -> bool:
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Deselect what does not belong into this run."""
-    left = []
+    chosen = is_chosen()
+    asked = "slow" in (config.option.markexpr or "")
+    kept, left = [], []
     for item in items:
-        elsewhere = item.get_closest_marker("once") is not None and not is_chosen()
-        asked = "slow" in (config.option.markexpr or "")
-        if elsewhere or (item.get_closest_marker("slow") is not None and not asked):
-            left.append(item)
+        elsewhere = item.get_closest_marker("once") is not None and not chosen
+        slow = item.get_closest_marker("slow") is not None and not asked
+        (left if elsewhere or slow else kept).append(item)
     if left:
         config.hook.pytest_deselected(items=left)
-        items[:] = [item for item in items if item not in left]
+        items[:] = kept
 
 
 def pytest_report_header() -> str:

@@ -6,14 +6,12 @@ import asyncio
 import os
 import re
 import signal
-import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
-from tests.conftest import LOOP, TRANSPORTS
-from tests.server.attacks.site import ROOT, Process
+from tests.server.attacks.site import Process, launch
 from tests.server.attacks.wire import Wire, eventually
 
 __all__ = ["Command", "Journal", "command", "refused"]
@@ -102,17 +100,12 @@ async def command(
     journal = Journal(directory / "journal")
     if not {"--port", "--listen", "--socket", "--fd"} & set(options):
         options = ("--port", "0", *options)
-    running = await asyncio.create_subprocess_exec(
-        *in_front,
-        *(sys.executable, "-m", "pagi", "run"),
+    running = await launch(
         target if ":" in target else f"tests.server.journal_app:{target}",
-        *("--no-config", "--loop", LOOP, "--transports", TRANSPORTS),
         *(() if "--access-log" in options else ("--no-access-log",)),
         *options,
-        cwd=ROOT,
+        in_front=in_front,
         env={**os.environ, "JOURNAL": str(journal.path)},
-        stdin=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.PIPE,
         pass_fds=descriptors,
         start_new_session=True,
     )

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 import pagi
+from tests.network import has_ipv6
 from tests.server.client import connect, get, serving
 
 
@@ -20,15 +21,6 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
     text = f"{scope['client']} {scope['server']}"
     await send({"type": "http.response.start", "status": 200, "headers": []})
     await send({"type": "http.response.body", "body": text.encode()})
-
-
-def has_ipv6() -> bool:
-    try:
-        with socket.socket(socket.AF_INET6) as sock:
-            sock.bind(("::1", 0))
-    except OSError:
-        return False
-    return True
 
 
 @pytest.mark.spec("HTTP-8")

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.network import has_ipv6
 from tests.server.attacks.wire import Wire, eventually, get
 from tests.server.processes import PATIENCE, Command, command, refused
 
@@ -22,15 +23,6 @@ CLIENTS = 200
 ONE_OR_TWO = pytest.mark.parametrize("workers", ["1", "2"])
 
 HALF_A_REQUEST = b"POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 12\r\n\r\nhello,"
-
-
-def has_ipv6() -> bool:
-    try:
-        with socket.socket(socket.AF_INET6) as sock:
-            sock.bind(("::1", 0))
-    except OSError:
-        return False
-    return True
 
 
 @asynccontextmanager
@@ -42,6 +34,14 @@ async def clients(site: Command, count: int, begin: bytes) -> AsyncIterator[list
             await wire.send(begin)
         await site.journal.wait("begun", count)
         yield wires
+
+
+@asynccontextmanager
+async def started(workers: str, directory: Path, *options: str) -> AsyncIterator[Command]:
+    """Run the application and wait until each of its workers is ready."""
+    async with command("app", "-w", workers, *options, directory=directory) as site:
+        await site.journal.wait("startup", int(workers))
+        yield site
 
 
 async def finish(wires: list[Wire]) -> None:
@@ -70,8 +70,7 @@ def ended_well(site: Command, status: int) -> None:
 async def test_a_stop_amid_slow_requests_loses_none(
     workers: str, number: signal.Signals, tmp_path: Path
 ) -> None:
-    async with command("app", "-w", workers, directory=tmp_path) as site:
-        await site.journal.wait("startup", int(workers))
+    async with started(workers, tmp_path) as site:
         async with clients(site, CLIENTS, HALF_A_REQUEST) as wires:
             site.tell(number)
             await refused(site.port)
@@ -85,8 +84,7 @@ async def test_a_signal_to_the_whole_group_is_one_stop(
     workers: str, number: signal.Signals, tmp_path: Path
 ) -> None:
     """A terminal's Ctrl-C and a service manager's SIGTERM reach the workers, too."""
-    async with command("app", "-w", workers, directory=tmp_path) as site:
-        await site.journal.wait("startup", int(workers))
+    async with started(workers, tmp_path) as site:
         async with clients(site, 20, HALF_A_REQUEST) as wires:
             site.tell_group(number)
             await refused(site.port)
@@ -96,8 +94,7 @@ async def test_a_signal_to_the_whole_group_is_one_stop(
 
 @ONE_OR_TWO
 async def test_idle_connections_end_at_once(workers: str, tmp_path: Path) -> None:
-    async with command("app", "-w", workers, directory=tmp_path) as site:
-        await site.journal.wait("startup", int(workers))
+    async with started(workers, tmp_path) as site:
         async with await site.open() as used:
             await used.send(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
             answer = await used.answer()
@@ -114,9 +111,7 @@ async def test_idle_connections_end_at_once(workers: str, tmp_path: Path) -> Non
 
 @ONE_OR_TWO
 async def test_a_second_signal_ends_the_waiting(workers: str, tmp_path: Path) -> None:
-    options = ("-w", workers, "--shutdown-timeout", "300")
-    async with command("app", *options, directory=tmp_path) as site:
-        await site.journal.wait("startup", int(workers))
+    async with started(workers, tmp_path, "--shutdown-timeout", "300") as site:
         async with clients(site, 3, b"GET /stuck HTTP/1.1\r\nHost: h\r\n\r\n") as wires:
             site.tell(signal.SIGTERM)
             await refused(site.port)
@@ -135,8 +130,7 @@ async def test_signals_till_the_end_change_nothing(
     workers: str, number: signal.Signals, tmp_path: Path
 ) -> None:
     """Somebody is impatient, or several send one: also the last moments are a clean stop."""
-    async with command("app", "-w", workers, directory=tmp_path) as site:
-        await site.journal.wait("startup", int(workers))
+    async with started(workers, tmp_path) as site:
         ending = asyncio.ensure_future(site.ended())
         try:
             while True:
@@ -149,9 +143,7 @@ async def test_signals_till_the_end_change_nothing(
 
 @ONE_OR_TWO
 async def test_the_grace_ends(workers: str, tmp_path: Path) -> None:
-    options = ("-w", workers, "--shutdown-timeout", "0.3")
-    async with command("app", *options, directory=tmp_path) as site:
-        await site.journal.wait("startup", int(workers))
+    async with started(workers, tmp_path, "--shutdown-timeout", "0.3") as site:
         async with clients(site, 3, b"GET /stuck HTTP/1.1\r\nHost: h\r\n\r\n") as wires:
             site.tell(signal.SIGTERM)
             for wire in wires:
@@ -189,8 +181,7 @@ async def test_a_worker_that_was_killed_is_replaced(tmp_path: Path) -> None:
 
 
 async def test_a_request_that_kills_its_worker_does_not_end_the_site(tmp_path: Path) -> None:
-    async with command("app", "-w", "2", directory=tmp_path) as site:
-        await site.journal.wait("startup", 2)
+    async with started("2", tmp_path) as site:
         async with await site.open() as wire:
             await wire.send(b"GET /kill HTTP/1.1\r\nHost: h\r\n\r\n")
             assert await wire.rest() == b""
@@ -201,8 +192,7 @@ async def test_a_request_that_kills_its_worker_does_not_end_the_site(tmp_path: P
 
 
 async def test_a_worker_that_is_told_to_stop_finishes_and_is_replaced(tmp_path: Path) -> None:
-    async with command("app", "-w", "2", directory=tmp_path) as site:
-        await site.journal.wait("startup", 2)
+    async with started("2", tmp_path) as site:
         async with clients(site, 1, HALF_A_REQUEST) as wires:
             (told,) = site.journal.pids("begun")
             os.kill(told, signal.SIGTERM)

@@ -13,7 +13,7 @@ import re
 import signal
 import sys
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -273,6 +273,29 @@ class Process:
         return [line for line in self.lines if bad.search(line)]
 
 
+async def launch(
+    target: str, *options: str, in_front: Sequence[str] = (), **settings: Any
+) -> asyncio.subprocess.Process:
+    """Start ``pagi run`` on the loop and the transports of this run of the tests.
+
+    Args:
+        target: what it serves.
+        options: of ``pagi run``.
+        in_front: words before the command, such as ``prlimit``.
+        settings: more for `asyncio.create_subprocess_exec`.
+    """
+    return await asyncio.create_subprocess_exec(
+        *in_front,
+        *(sys.executable, "-m", "pagi", "run", target),
+        *("--no-config", "--loop", LOOP, "--transports", TRANSPORTS),
+        *options,
+        cwd=ROOT,
+        stdin=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+        **settings,
+    )
+
+
 @asynccontextmanager
 async def process(
     app: str, *options: str, command: tuple[str, ...] = (), errors_expected: bool = False
@@ -285,16 +308,8 @@ async def process(
         command: in front of the interpreter's name, such as ``prlimit``.
         errors_expected: the application is made to fail.
     """
-    running = await asyncio.create_subprocess_exec(
-        *command,
-        sys.executable,
-        *("-m", "pagi", "run", f"tests.server.attacks.apps:{app}"),
-        *("--port", "0", "--no-config", "--loop", LOOP, "--transports", TRANSPORTS),
-        *options,
-        cwd=ROOT,
-        stdin=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.PIPE,
-    )
+    target = f"tests.server.attacks.apps:{app}"
+    running = await launch(target, "--port", "0", *options, in_front=command)
     site = Process(running)
     started: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     following = asyncio.ensure_future(site.follow(started))

@@ -53,7 +53,7 @@ async def test_who_ended_in_between_hears_nothing(kind: str) -> None:
         for pair in every:
             pair.notes.hooks["data"] = abort_all
             pair.peer.send(b"x")
-        await until(lambda: all(pair.notes.lost for pair in every))
+        await all_lost(every)
         heard = [pair.notes.calls for pair in every]
         assert sorted(map(len, heard)) == [2] * 9 + [3]
 
@@ -304,7 +304,7 @@ async def test_a_failing_end_does_not_keep_others_from_theirs(kind: str) -> None
         for pair in every:
             pair.notes.hooks["lost"] = fail
             pair.peer.close()
-        await until(lambda: all(pair.notes.lost for pair in every))
+        await all_lost(every)
         await turns()
         assert [type(error) for error in scene.errors] == [ZeroDivisionError] * 5
         scene.errors.clear()

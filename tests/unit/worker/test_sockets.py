@@ -18,17 +18,9 @@ from pagi.server.config.listen import Listen
 from pagi.server.errors import EXIT_LISTENING, StartError
 from pagi.server.worker import sockets
 from pagi.server.worker.sockets import BoundSocket, adopt_fd, bind, bind_tcp, bind_unix
+from tests.network import has_ipv6
 
 Keep = Callable[[Any], Any]
-
-
-def has_ipv6() -> bool:
-    try:
-        with socket.socket(socket.AF_INET6) as sock:
-            sock.bind(("::1", 0))
-    except OSError:
-        return False
-    return True
 
 
 needs_ipv6 = pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6")
