@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from contextvars import Context
 from typing import Any
 
@@ -35,6 +36,27 @@ def body(data: bytes = b"", **fields: Any) -> dict[str, Any]:
 def request(method: str = "GET", path: bytes = b"/", **fields: Any) -> RequestReceived:
     """Make the head of a request."""
     return RequestReceived(1, method, path, fields.pop("query", b""), [(b"host", b"h")], **fields)
+
+
+class Timers:
+    """A loop's timers, run by hand."""
+
+    def __init__(self) -> None:
+        self._due: list[tuple[float, Callable[[], None]]] = []
+
+    def call_later(self, delay: float, callback: Callable[[], None]) -> Timers:
+        self._due.append((delay, callback))
+        return self
+
+    def cancel(self) -> None:
+        self._due.clear()
+
+    def run(self) -> list[float]:
+        """Call what is due and return after how long it was."""
+        due, self._due = self._due, []
+        for _, callback in due:
+            callback()
+        return [delay for delay, _ in due]
 
 
 class FakeStream(Stream):
@@ -221,6 +243,7 @@ class Scene:
         for task in set(self.service.runner.tasks):
             task.cancel()
         self.service.runner.close()
+        self.service.files.close()
         await turns()
 
 

@@ -14,8 +14,20 @@ from typing import Any
 import pytest
 
 from pagi.interface.errors import Disconnected, MessageError
-from pagi.server.exchange.files import PIECE_SIZE, open_body
-from tests.unit.exchange.scene import LAST, MORE, START, body, manual, request, start, turns
+from pagi.server.exchange import files
+from pagi.server.exchange.files import PIECE_SIZE, FileBody
+from pagi.server.exchange.opening import OpenFiles
+from tests.unit.exchange.scene import (
+    LAST,
+    MORE,
+    START,
+    Timers,
+    body,
+    manual,
+    request,
+    start,
+    turns,
+)
 
 DATA = bytes(range(256)) * 10
 
@@ -36,6 +48,13 @@ def pipe() -> Iterator[tuple[int, int]]:
             os.close(descriptor)
         except OSError:
             continue
+
+
+def open_body(source: Any, offset: Any, length: Any) -> FileBody:
+    """Open a body whose file nobody keeps open."""
+    opened = OpenFiles(Timers())
+    opened.close()
+    return files.open_body(opened, source, offset, length)
 
 
 def file_body(**fields: Any) -> dict[str, Any]:
@@ -187,7 +206,11 @@ def test_offset_of_a_pipe(pipe: tuple[int, int]) -> None:
 
 async def pieces(source: Any, offset: Any = None, length: Any = None) -> list[bytes]:
     file = open_body(source, offset, length)
-    return [piece async for piece in file.pieces(asyncio.get_running_loop())]
+    loop = asyncio.get_running_loop()
+    found = []
+    while piece := await file.read(loop):
+        found.append(piece)
+    return found
 
 
 async def test_pieces_of_a_bytes_io() -> None:
@@ -454,6 +477,7 @@ async def test_a_cancelled_file_is_closed_and_not_completed(path: str) -> None:
     assert len(os.listdir("/proc/self/fd")) == before + 1
     sending.cancel()
     await turns()
+    scene.service.files.close()
 
     assert len(os.listdir("/proc/self/fd")) == before
     assert not scene.connection.response_complete

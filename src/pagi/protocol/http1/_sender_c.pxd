@@ -58,6 +58,7 @@ cdef class ResponseSender:
     cdef _count(self, Py_ssize_t size)
     cdef _send_chunk(self, bytes data, bint last)
     cdef _send_bytes(self, bytes data, bint end)
+    cpdef bint is_body_raw(self)
     cpdef expect_body(self, Py_ssize_t stream_id, long long size)
     cpdef account_body(self, Py_ssize_t stream_id, Py_ssize_t size)
     cpdef send_trailers(self, Py_ssize_t stream_id, object fields)

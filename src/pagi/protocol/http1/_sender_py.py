@@ -305,15 +305,14 @@ class ResponseSender:
         if end:
             self._shut()
 
-    @property
-    def body_is_raw(self) -> bool:
+    def is_body_raw(self) -> bool:
         """Body bytes travel as they are, so that a file may be sent around the machine."""
         return self.write_state == WRITE_BODY and not self._chunked_body and not self._swallow
 
     @property
     def body_ends_with_connection(self) -> bool:
         """Only the end of the connection tells the peer that the body is whole (HTTP/1.0)."""
-        return self.body_is_raw and self._to_send == _UNBOUNDED
+        return self.is_body_raw() and self._to_send == _UNBOUNDED
 
     def expect_body(self, stream_id: int, size: int) -> None:
         """Make sure that ``size`` body bytes may follow, in whatever pieces.
@@ -332,7 +331,7 @@ class ResponseSender:
         Raises:
             LocalProtocolError: the body is not raw, or longer than declared.
         """
-        if stream_id != self._stream_id or not self.body_is_raw:
+        if stream_id != self._stream_id or not self.is_body_raw():
             raise LocalProtocolError("body bytes cannot go around the machine now")
         if self._to_send != _UNBOUNDED:
             self._count(size)

@@ -32,7 +32,6 @@ cdef class ConnectionDriver(Stream):
     cdef object _client_text
     cdef Clock _clock
     cdef ConnectionContext _context
-    cdef object _corked
     cdef int _plain_socket
     cdef bint _draining_all
     cdef bint _flush_scheduled
@@ -67,3 +66,4 @@ cdef class ConnectionDriver(Stream):
     cdef list _take_output(self)
     cdef bint _is_finished(self)
     cdef _wake_waiters(self)
+    cpdef int _raw_socket(self) except -2

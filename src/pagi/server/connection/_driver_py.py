@@ -32,8 +32,6 @@ _LINGER_NOT: Final = pack("ii", 1, 0)
 #: Connections of a `ReadBatch` that are served before their answers are written: more would make
 #: the first of them wait.
 GROUP: Final = 64
-#: Option of Linux that holds partial segments back; 0 elsewhere.
-TCP_CORK: Final[int] = getattr(socket, "TCP_CORK", 0)
 
 
 class ReadBatch:
@@ -96,7 +94,6 @@ class ConnectionDriver(Stream):
         "_client_text",
         "_clock",
         "_context",
-        "_corked",
         "_deferred",
         "_draining_all",
         "_flush_scheduled",
@@ -135,7 +132,6 @@ class ConnectionDriver(Stream):
         self._walking = False
         self._flush_scheduled = False
         self._plain_socket = UNKNOWN  # of the plain socket, looked up when a file is sent
-        self._corked: Any = None  # the socket, if it has the option
         self._draining_all = False
         self._lost = False
         self._reading = True
@@ -250,7 +246,6 @@ class ConnectionDriver(Stream):
         """Learn that the connection is gone."""
         self._lost = True
         self._received = None
-        self._corked = None
         self._own = self._write = None  # the transport refers to us
         self.writable = True
         context = self._context
@@ -379,17 +374,7 @@ class ConnectionDriver(Stream):
                 self._plain_socket = -1
             else:
                 self._plain_socket = sock.fileno()
-                if TCP_CORK and sock.family in (socket.AF_INET, socket.AF_INET6):
-                    self._corked = sock
         return -1 if self._lost else self._plain_socket
-
-    def _cork(self, corked: bool) -> None:
-        """Hold partial segments back, or let them go (Linux)."""
-        if self._corked is not None and not self._lost:
-            try:
-                self._corked.setsockopt(socket.IPPROTO_TCP, TCP_CORK, corked)
-            except OSError:  # it is lost, which the transport will notice
-                self._corked = None
 
     # ------------------------------------------------------------- what the worker calls
 

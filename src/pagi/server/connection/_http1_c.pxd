@@ -5,6 +5,8 @@ from pagi.protocol._events_c cimport BodyReceived, RequestReceived
 from pagi.protocol.http1._connection_c cimport HTTP1Connection
 from pagi.server.connection._context_c cimport ConnectionContext
 from pagi.server.connection._driver_c cimport ConnectionDriver
+from pagi.server.connection._syscalls_c cimport is_cached, move_file
+from pagi.server.connection._transport_c cimport SocketTransport
 from pagi.server.exchange._base_c cimport Exchange
 from pagi.server.exchange._making_c cimport make_http_exchange
 
@@ -38,6 +40,10 @@ cdef class HTTP1Driver(ConnectionDriver):
     cpdef write_response(self, int status, fields, bytes data)
     cpdef write_body(self, bytes data, bint end)
     cpdef write_trailers(self, fields)
+    @cython.locals(machine=HTTP1Connection, moved=Py_ssize_t)
+    cpdef Py_ssize_t begin_file(self, int descriptor, long long offset, Py_ssize_t count) except -1
+    @cython.locals(own=SocketTransport)
+    cdef _flush_ahead(self)
     cpdef flush(self)
     cpdef reset(self, reason)
     cpdef response_complete(self)

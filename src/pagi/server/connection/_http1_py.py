@@ -28,11 +28,12 @@ from pagi.server.connection.driver import RESOLUTION, ConnectionDriver
 from pagi.server.connection.kernel import unread
 from pagi.server.connection.sendfile import (
     PIECE_SIZE,
+    WINDOW_SIZE,
     read_cached,
     read_piece,
-    send_cached,
     send_window,
 )
+from pagi.server.connection.syscalls import is_cached, move_file
 from pagi.server.exchange.making import make_http_exchange
 
 if TYPE_CHECKING:
@@ -355,23 +356,32 @@ class HTTP1Driver(ConnectionDriver):
         machine.expect_body(self._stream_id, count)
         if self._lost or not self.writable:
             return 0
-        if not machine.body_is_raw or self._raw_socket() < 0:
+        if self._raw_socket() < 0 or not machine.is_body_raw():
             data = read_cached(descriptor, offset, min(count, PIECE_SIZE))
             machine.send_body(self._stream_id, data)
             self.flush()
             return len(data)
-        # Head and file leave in full segments: nothing is pushed until both are there.
-        self._cork(True)
-        self._flush_now()
+        count = min(count, WINDOW_SIZE)
+        if not is_cached(descriptor, offset, count):
+            return 0
+        self._flush_ahead()
         moved = -1
         if not self._lost and not self._transport.get_write_buffer_size():
-            moved = send_cached(self._raw_socket(), descriptor, offset, count)
-        self._cork(False)
+            moved = move_file(self._raw_socket(), descriptor, offset, count)
         if moved <= 0:
             return 0
         machine.account_body(self._stream_id, moved)
         self._write_moved += moved
         return moved
+
+    def _flush_ahead(self) -> None:
+        """Flush what a file follows at once, so that they share a segment where that can be."""
+        own = self._own
+        if own is not None:
+            own.more_follows = True
+        self._flush_now()
+        if own is not None:
+            own.more_follows = False
 
     async def write_file(self, descriptor: int, offset: int, count: int) -> int:
         """Send ``count`` bytes of a regular file as body bytes, without ending the body.
@@ -384,7 +394,7 @@ class HTTP1Driver(ConnectionDriver):
         machine.expect_body(self._stream_id, count)
         self._flush_now()
         loop = self._context.service.loop
-        out = self._raw_socket() if machine.body_is_raw else -1
+        out = self._raw_socket() if machine.is_body_raw() else -1
         sent = 0
         while sent < count and not self._lost:
             if out >= 0 and not self._transport.get_write_buffer_size():

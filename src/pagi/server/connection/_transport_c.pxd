@@ -2,7 +2,7 @@
 cimport cython
 
 from pagi.server.connection.readiness cimport READABLE, TROUBLE, WRITABLE
-from pagi.server.connection._syscalls_c cimport receive, transmit
+from pagi.server.connection._syscalls_c cimport receive, transmit, transmit_pieces
 
 
 @cython.final
@@ -24,6 +24,7 @@ cdef class SocketTransport:
     cdef object _sock
     cdef public int descriptor
     cdef public int events
+    cdef public bint more_follows
 
     cpdef ready(self, int events)
     @cython.locals(data=bytes)
@@ -38,6 +39,7 @@ cdef class SocketTransport:
     cdef _refuse(self)
     cdef _crossed_high(self)
     cdef _crossed_low(self)
+    @cython.locals(pieces=list, sent=Py_ssize_t)
     cdef bint _write_some(self) except -1
     cdef _write_backlog(self)
     cdef _shut_down_writing(self)

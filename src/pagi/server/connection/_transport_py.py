@@ -20,17 +20,13 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from pagi.server.connection.readiness import READABLE, TROUBLE, WRITABLE
-from pagi.server.connection.syscalls import receive, transmit
+from pagi.server.connection.syscalls import MAX_PIECES, receive, transmit, transmit_pieces
 
 if TYPE_CHECKING:
     from pagi.server.connection.readiness import Watcher
 
 __all__ = ["SocketTransport", "send_at_once"]
 
-#: Pieces given to the system in one call; IOV_MAX is 1024 on Linux, and 16 at least anywhere.
-_MAX_PIECES: Final = 16
-#: A write to a peer that has gone is an error of the call, whatever SIGPIPE does.
-_NO_SIGNAL: Final[int] = getattr(socket, "MSG_NOSIGNAL", 0)
 _HIGH: Final = 65_536
 _INTERNET: Final = (socket.AF_INET, socket.AF_INET6)
 
@@ -73,6 +69,7 @@ class SocketTransport:
         "_sock",
         "descriptor",
         "events",
+        "more_follows",
     )
 
     def __init__(
@@ -99,6 +96,7 @@ class SocketTransport:
         self._lost = False
         self.descriptor = sock.fileno()
         self.events = READABLE  # what the poller watches for
+        self.more_follows = False  # what is written may wait a moment for more
 
     def open(self) -> None:
         """Tell the protocol and begin to read. Never raises an `Exception`."""
@@ -234,7 +232,7 @@ class SocketTransport:
         sent = 0
         if self._backlog is None:
             try:
-                sent = transmit(self._sock, self.descriptor, data)
+                sent = transmit(self._sock, self.descriptor, data, self.more_follows)
             except OSError as exc:
                 self._lose(exc)
                 return
@@ -251,8 +249,8 @@ class SocketTransport:
                 self.write(data)
         else:
             kept = [data for data in pieces if data]
-            self._backlog = deque(kept)
             self._backlog_size = sum(map(len, kept))
+            self._backlog = deque(kept)
             if self._write_some() and self._backlog is not None:
                 self._watch()
                 self._crossed_high()
@@ -289,26 +287,21 @@ class SocketTransport:
     def _write_some(self) -> bool:
         """Give the system pieces of the backlog; tell whether the connection lives."""
         backlog = self._backlog
-        try:
-            while backlog:
-                pieces = list(islice(backlog, _MAX_PIECES))
-                offered = sum(map(len, pieces))
-                sent = self._sock.sendmsg(pieces, (), _NO_SIGNAL)
-                self._backlog_size -= sent
-                whole = sent == offered
-                while pieces and sent >= len(pieces[0]):
-                    sent -= len(pieces[0])
-                    del pieces[0]
-                    backlog.popleft()
-                if sent:
-                    backlog[0] = memoryview(pieces[0])[sent:]
-                if not whole:
+        while backlog:
+            pieces = list(islice(backlog, MAX_PIECES))
+            try:
+                sent = transmit_pieces(self._sock, self.descriptor, pieces)
+            except OSError as exc:
+                self._lose(exc)
+                return False
+            self._backlog_size -= sent
+            for data in pieces:
+                if sent < len(data):
+                    if sent:
+                        backlog[0] = memoryview(data)[sent:]
                     return True
-        except BlockingIOError:
-            return True
-        except OSError as exc:
-            self._lose(exc)
-            return False
+                sent -= len(data)
+                backlog.popleft()
         self._backlog = None
         return True
 

@@ -3,6 +3,7 @@ cimport cython
 
 from pagi.protocol._events_c cimport RequestReceived
 from pagi.server.exchange._base_c cimport Exchange
+from pagi.server.exchange._files_c cimport FileBody, open_body
 from pagi.server.exchange._service_c cimport Service
 from pagi.server.exchange._stream_c cimport Stream
 from pagi.server.exchange._tasks_c cimport AppRunner
@@ -24,3 +25,9 @@ cdef class HTTPExchange(Exchange):
     cdef _write_head(self, size, long long at_least)
     @cython.locals(service=Service)
     cdef _complete(self)
+    cdef _send_other(self, kind, dict message)
+    cdef _send_file_body(self, dict message)
+    @cython.locals(file=FileBody)
+    cdef _send_file(self, dict message, source, offset, length, bint more)
+    @cython.locals(descriptor=int, size=Py_ssize_t, done=Py_ssize_t)
+    cdef bint _send_at_once(self, FileBody file, bint more) except -1

@@ -15,7 +15,6 @@ connection object, which the application sees.
 
 from __future__ import annotations
 
-from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Final
 
 from pagi.interface.errors import MessageError
@@ -317,7 +316,7 @@ class HTTPExchange(Exchange):
         """
         if self._phase not in (STARTED, BODY):
             raise self._unexpected(message["type"])
-        file = open_body(source, offset, length)
+        file = open_body(self._service.files, source, offset, length)
         try:
             at_once = self._send_at_once(file, more)
         except BaseException:
@@ -330,9 +329,9 @@ class HTTPExchange(Exchange):
 
     def _send_at_once(self, file: FileBody, more: bool) -> bool:
         """Send what of a regular file needs no waiting; tell whether that was all."""
-        descriptor, size = file.descriptor, file.size
-        if descriptor is None or size is None or self._head_only or size == 0:
+        if file.descriptor is None or not file.size or self._head_only:
             return False
+        descriptor, size = file.descriptor, file.size
         if self._phase == STARTED:
             self._write_head(size if not more and not self._trailers else None, size)
         try:
@@ -381,13 +380,13 @@ class HTTPExchange(Exchange):
 
     async def _write_pieces(self, file: FileBody) -> None:
         stream = self._stream
-        async with aclosing(file.pieces(self._service.loop)) as pieces:
-            async for data in pieces:
-                if self.connection.disconnect_reason is not None:
-                    return
-                self._write_body(data, False)
-                if not stream.writable:
-                    await stream.drain()
+        loop = self._service.loop
+        while data := await file.read(loop):
+            if self.connection.disconnect_reason is not None:
+                return
+            self._write_body(data, False)
+            if not stream.writable:
+                await stream.drain()
 
     def _send_server_error(self) -> None:
         self._fields = [

@@ -1,4 +1,5 @@
 # cython: language_level=3
+from pagi.server.exchange._opening_c cimport OpenFiles
 from pagi.server.exchange._tasks_c cimport AppRunner
 
 
@@ -7,6 +8,7 @@ cdef class Service:
     cdef public object app
     cdef public object check
     cdef public bint draining
+    cdef public OpenFiles files
     cdef public object flow
     cdef public object log_access
     cdef public object logger

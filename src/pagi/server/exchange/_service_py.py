@@ -19,6 +19,7 @@ from pagi.interface.tokens import (
     PAGI_VERSION,
 )
 from pagi.server.config.settings import Flow
+from pagi.server.exchange.opening import OpenFiles
 from pagi.server.exchange.tasks import AppRunner
 
 __all__ = ["Service"]
@@ -39,6 +40,7 @@ class Service:
     Attributes:
         app: the application.
         loop: the worker's loop.
+        files: opens the files that responses are sent from.
         flow: water marks and other bounds of the flow of bodies.
         state: the lifespan's state, or ``None`` if the application has no lifespan; every scope
             gets a shallow copy.
@@ -57,6 +59,7 @@ class Service:
         "app",
         "check",
         "draining",
+        "files",
         "flow",
         "log_access",
         "logger",
@@ -87,6 +90,7 @@ class Service:
         self.flow = flow or Flow()
         self.state = state
         self.root_path = root_path
+        self.files = OpenFiles(loop)
         self.runner = AppRunner(loop, context or Context())
         self.log_access = log_access
         self.time = time or loop.time

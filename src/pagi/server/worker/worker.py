@@ -253,6 +253,7 @@ class Worker:
             for task in hanging:
                 self._logger.error("an application does not end although cancelled: %r", task)
         service.runner.close()
+        service.files.close()
         # Aborted transports tell their protocols in the next turn.
         for _ in range(3):
             await asyncio.sleep(0)

@@ -554,9 +554,9 @@ def test_trailers_that_must_not_be(name: bytes, implementation: Any) -> None:
 
 def test_raw_bodies(implementation: Any) -> None:
     connection = asked(implementation)
-    assert not connection.body_is_raw
+    assert not connection.is_body_raw()
     connection.send_head(1, 200, [], size=10)
-    assert connection.body_is_raw
+    assert connection.is_body_raw()
     connection.account_body(1, 6)
     with pytest.raises(LocalProtocolError, match="longer"):
         connection.account_body(1, 5)
@@ -568,18 +568,18 @@ def test_raw_bodies(implementation: Any) -> None:
 def test_bodies_that_are_not_raw(implementation: Any) -> None:
     connection = asked(implementation)
     connection.send_head(1, 200, [])
-    assert not connection.body_is_raw
+    assert not connection.is_body_raw()
     with pytest.raises(LocalProtocolError):
         connection.account_body(1, 1)
     connection = asked(implementation, "HEAD")
     connection.send_head(1, 200, [], size=1)
-    assert not connection.body_is_raw
+    assert not connection.is_body_raw()
 
 
 def test_raw_body_that_ends_with_the_connection(implementation: Any) -> None:
     connection = asked(implementation, version="1.0")
     connection.send_head(1, 200, [])
-    assert connection.body_is_raw
+    assert connection.is_body_raw()
     connection.account_body(1, 1)
     connection.send_body(1, b"", end=True)
     output(connection)
