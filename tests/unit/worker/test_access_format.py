@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import locale
 import os
@@ -10,10 +11,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pagi.server.errors import EXIT_CONFIGURATION, StartError
-from pagi.server.worker import access_format
-from pagi.server.worker.access_format import PRESETS, Clock, compile_format
+from pagi.server.worker import access_format, access_pieces
+from pagi.server.worker.access_format import PRESETS, Clock, _parse, compile_format
+from tests.unit.protocol.http1.driving import implementations
 
 NOON = 1770724496.0  # 2026-02-10 11:54:56 UTC
 ALL_PRESETS = [*PRESETS, "json"]
@@ -240,17 +244,17 @@ def test_clean_and_unclean_texts_do_not_mix_up_in_the_memory() -> None:
 
 
 def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(access_format, "_KNOWN_LIMIT", 8)
-    monkeypatch.setattr(access_format, "_SEEN_LIMIT", 8)
+    monkeypatch.setattr(access_pieces, "_KNOWN_LIMIT", 8)
+    monkeypatch.setattr(access_pieces, "_SEEN_LIMIT", 8)
     known: set[str] = set()
-    recognise = access_format._recognise(known)
+    recognise = access_pieces._recognise(known)
     translated: list[bytes] = []
 
     def translate(raw: bytes) -> str:
         translated.append(raw)
         return raw.decode()
 
-    seen, remember = access_format._remembering(translate, "-")
+    seen, remember = access_pieces.remembering(translate, "-")
     for i in range(100):
         recognise(str(i))
         remember(b"%d" % i)
@@ -261,6 +265,64 @@ def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     remember(b"x" * 1000)
     assert "x" * 1000 not in known
     assert seen(b"x" * 1000) is None
+
+
+LINES = [
+    importlib.import_module(f"pagi.server.worker._access_line_{twin}") for twin in implementations()
+]
+PARTS = st.text(max_size=20)
+BYTES = st.binary(max_size=40)
+
+
+@given(
+    client=PARTS,
+    method=PARTS,
+    version=PARTS,
+    path=BYTES,
+    query=BYTES,
+    fields=st.lists(st.tuples(st.sampled_from([b"a", b"b"]), BYTES), max_size=5),
+    status=st.none() | st.integers(0, 999),
+    sent=st.integers(0, 1 << 50),
+    duration=st.floats(0, 1e6) | st.floats(0, 2),
+    reason=st.none() | st.just("client_closed"),
+)
+def test_every_twin_makes_the_same_line(
+    client: str,
+    method: str,
+    version: str,
+    path: bytes,
+    query: bytes,
+    fields: list[tuple[bytes, bytes]],
+    status: int | None,
+    sent: int,
+    duration: float,
+    reason: str | None,
+) -> None:
+    form = "é{'}\\ %h %l %u %t %r %m %U%q %q %H %s %b %B %d %D %T %p %% %{A}i %{ms}T %{reason}x"
+    clock = Clock()
+    given = scope(
+        method=method, http_version=version, raw_path=path, query_string=query, headers=fields
+    )
+    lines = {
+        module.make_render(_parse(form, rejected=False), clock)(
+            client, given, status, sent, duration, reason
+        )
+        for module in LINES
+    }
+    assert len(lines) == 1
+
+
+@pytest.mark.parametrize("name", ["method", "http_version", "raw_path", "query_string", "headers"])
+@pytest.mark.parametrize("value", [None, 1, "text", b"bytes", [], [1], [(1, 2)], [(b"a", None)]])
+def test_every_twin_refuses_the_same(name: str, value: Any) -> None:
+    results = []
+    for module in LINES:
+        render = module.make_render(_parse("%r %{A}i", rejected=False), Clock())
+        try:
+            results.append(render("a", scope(**{name: value}), 200, 0, 0.1, None))
+        except Exception:
+            results.append("refused")
+    assert len(set(results)) == 1
 
 
 # --- rejected requests -----------------------------------------------------------------------

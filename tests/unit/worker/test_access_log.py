@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from pagi.server.errors import StartError
-from pagi.server.worker.access_log import BATCH, AccessLog
+from pagi.server.worker._access_log_py import BATCH
+from pagi.server.worker.access_log import AccessLog
 
 SCOPE: dict[str, Any] = {
     "type": "http",
