@@ -10,7 +10,7 @@ from pagi.protocol._events_c cimport (
     StreamReset,
 )
 from pagi.protocol.http1._chunked_c cimport ChunkedReader
-from pagi.protocol.http1._head_c cimport parse_head
+from pagi.protocol.http1._reading_c cimport HeadReader
 from pagi.protocol.http1._request_c cimport keeps_alive, read_notes
 from pagi.protocol.http1._sender_c cimport ResponseSender
 from pagi.protocol.http1.states cimport (
@@ -47,12 +47,11 @@ cdef class HTTP1Connection(ResponseSender):
     cdef ChunkedReader _chunks
     cdef Py_ssize_t _discarded
     cdef object _limits
-    cdef Py_ssize_t _max_head_size
-    cdef Py_ssize_t _max_target_size
-    cdef Py_ssize_t _max_header_count
+    cdef HeadReader _heads
     cdef Py_ssize_t _max_pipelined_size
     cdef Py_ssize_t _max_discarded_body
 
+    cpdef rest(self)
     cdef bint _bytes_wait(self)
     cpdef list receive_data(self, bytes data, double now)
     cdef _receive(self, list events)

@@ -42,7 +42,8 @@ from pagi.protocol.events import (
     StreamReset,
 )
 from pagi.protocol.http1._chunked_py import ChunkedReader
-from pagi.protocol.http1._head_py import Notes, check_prefix, parse_head
+from pagi.protocol.http1._head_py import Notes
+from pagi.protocol.http1._reading_py import HeadReader
 from pagi.protocol.http1._request_py import keeps_alive, read_notes
 from pagi.protocol.http1._sender_py import ResponseSender
 from pagi.protocol.http1.limits import HTTP1Limits
@@ -95,13 +96,11 @@ class HTTP1Connection(ResponseSender):
         "_discarded",
         "_empty_lines",
         "_eof",
+        "_heads",
         "_left",
         "_limits",
         "_max_discarded_body",
-        "_max_head_size",
-        "_max_header_count",
         "_max_pipelined_size",
-        "_max_target_size",
         "_pos",
         "_searched",
         "_tail",
@@ -129,9 +128,7 @@ class HTTP1Connection(ResponseSender):
         self._discarded = 0
 
         self._limits = limits
-        self._max_head_size = limits.max_head_size
-        self._max_target_size = limits.max_target_size
-        self._max_header_count = limits.max_header_count
+        self._heads = HeadReader(limits)
         self._max_pipelined_size = limits.max_pipelined_size
         self._max_discarded_body = limits.max_discarded_body
 
@@ -148,6 +145,10 @@ class HTTP1Connection(ResponseSender):
     def reading_body(self) -> bool:
         """The request body is not complete."""
         return self.read_state == READ_BODY
+
+    def rest(self) -> None:
+        """The connection is idle, and may be for long: keep nothing of its requests."""
+        self._heads.forget()
 
     def _bytes_wait(self) -> bool:
         return self._pos < len(self._data) or len(self._tail) > 0
@@ -220,14 +221,7 @@ class HTTP1Connection(ResponseSender):
         while True:
             data = self._data
             if self._pos < len(data) and (data[self._pos] != 13 or self._skip_empty_lines()):
-                parsed = parse_head(
-                    data,
-                    self._pos,
-                    self._stream_id + 1,
-                    self._max_head_size,
-                    self._max_target_size,
-                    self._max_header_count,
-                )
+                parsed = self._heads.read(data, self._pos, self._stream_id + 1)
                 if parsed is not None:
                     event, self._pos, notes = parsed
                     self._begin(event, notes)
@@ -270,7 +264,7 @@ class HTTP1Connection(ResponseSender):
             return size > 1  # an empty line, or an error
         if tail.find(b"\r\n\r\n", max(self._searched - 3, 0)) >= 0:
             return True
-        check_prefix(tail, 0, size, self._searched, self._max_head_size, self._max_target_size)
+        self._heads.check_prefix(tail, self._searched)
         self._searched = size
         return False
 

@@ -51,6 +51,7 @@ _KINDS: Final[dict[bytes, int]] = {
 }
 _rendered: dict[tuple[bytes, bytes], bytes] = {}
 _kinds: dict[bytes, int] = {}  # by names as they are written
+_declared: dict[tuple[bytes, bytes], int] = {}  # lengths, by the fields that declare them
 
 
 def serialize_head(status: int, fields: Fields) -> tuple[bytes, int, int]:
@@ -72,6 +73,9 @@ def serialize_head(status: int, fields: Fields) -> tuple[bytes, int, int]:
     for field in fields:
         try:
             line = _rendered.get(field)
+            if line is None and field in _declared and length < 0:
+                length = _declared[field]
+                continue
         except TypeError:  # a list instead of a tuple
             line = None
         if line is None:
@@ -79,7 +83,7 @@ def serialize_head(status: int, fields: Fields) -> tuple[bytes, int, int]:
             kind = _kinds[name]
             if kind >= _SPECIAL:
                 if kind == _LENGTH:
-                    length = _declared_length(value, length)
+                    length = _declared_length(name, value, length)
                     continue
                 if kind == _CONNECTION:
                     flags |= _connection_flags(value)
@@ -123,12 +127,15 @@ def _checked(field: tuple[bytes, bytes]) -> tuple[bytes, bytes]:
     return name, value
 
 
-def _declared_length(value: bytes, before: int) -> int:
+def _declared_length(name: bytes, value: bytes, before: int) -> int:
     if before >= 0:
         raise LocalProtocolError("content-length is given twice")
     if not value.isdigit() or len(value) > 19 or int(value) > MAX_SIZE:
         raise LocalProtocolError("content-length must be a number of bytes")
-    return int(value)
+    length = int(value)
+    if len(_declared) < _MAX_LENGTHS:
+        _declared[name, value] = length
+    return length
 
 
 def _connection_flags(value: bytes) -> int:

@@ -29,6 +29,7 @@ __all__ = [
     "check_prefix",
     "parse_field",
     "parse_head",
+    "parse_repeated",
 ]
 
 #: Values of the fields that steer framing and connection, by name. ``None``: there are none.
@@ -193,6 +194,40 @@ def _parse(
     for name, value in noted:
         notes.setdefault(name, []).append(value)
     return event, notes
+
+
+def parse_repeated(
+    data: bytes, start: int, begin: int, stream_id: int, max_target_size: int, fields: Fields
+) -> RequestReceived | None:
+    """Parse the request line of a head whose fields, of HTTP/1.1, are known.
+
+    Args:
+        data: holds the head.
+        start: offset of the request line.
+        begin: offset of the field lines, behind the first LF.
+        stream_id: for the event.
+        max_target_size: longest request target in bytes.
+        fields: what the lines say; the event gets a copy.
+
+    Returns:
+        The event; ``None`` if the request line is not a usual one, right or wrong.
+    """
+    try:
+        name, target, version = data[start:begin].split(b" ")
+    except ValueError:
+        return None
+    method = _METHODS.get(name)
+    match = ORIGIN_FORM.fullmatch(target)
+    if (
+        match is None
+        or method is None
+        or method == "CONNECT"
+        or version != b"HTTP/1.1\r\n"
+        or len(target) > max_target_size
+    ):
+        return None
+    raw_path, query = match.groups(b"")
+    return RequestReceived(stream_id, method, raw_path, query, fields.copy())
 
 
 def _parse_line(line: bytes) -> tuple[bytes, bytes]:

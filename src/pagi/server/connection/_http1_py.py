@@ -439,6 +439,8 @@ class HTTP1Driver(ConnectionDriver):
         elif machine.idle:
             if self._transport.get_write_buffer_size():
                 self._idle_since = now  # the response is still on its way
+            elif now - self._idle_since >= RESOLUTION:
+                machine.rest()
             timeout = timeouts.keepalive_timeout if self._served else timeouts.header_timeout
             if timeout is not None and now - self._idle_since >= timeout + RESOLUTION:
                 self._close("idle_timeout")
