@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from pagi.server.connection import sendfile
 from tests.integration.client import ask, connected
 from tests.integration.conftest import Serving, digest, told
 from tests.integration.frameworks.common import COOKIES, PIECES, journal, watched
@@ -27,6 +26,7 @@ class Framework:
     name: str
     lifespan: bool = True
     ranges: tuple[str, ...] = ("0-99", "5000000-", "-10")
+    #: Hands a whole file over by its path when the server offers that.
     pathsend: bool = False
     head: int = 200
     options: int = 200
@@ -159,25 +159,28 @@ async def test_streaming_download_over_http_1_0(framework: Framework, serving: S
 )
 # Quart closes its file in a thread and does not wait for it; the collector may come first.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-async def test_file(
-    framework: Framework, serving: Serving, big_file: bytes, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    by_kernel = 0
-    original = sendfile._sendfile
-
-    def counting(*arguments: Any) -> int:
-        nonlocal by_kernel
-        moved = int(original(*arguments))
-        by_kernel += moved
-        return moved
-
-    monkeypatch.setattr(sendfile, "_sendfile", counting)
-    async with serving(framework.make_app()) as server:
+async def test_file(framework: Framework, serving: Serving, big_file: bytes) -> None:
+    sent: list[str] = []
+    application = sending_noted(framework.make_app(), sent)
+    async with serving(application) as server:
         answer = await ask(server.port, "GET", "/files/big.bin")
 
     assert answer.status == 200
     assert answer.body == big_file
-    assert (by_kernel > 0) == framework.pathsend
+    assert ("http.response.pathsend" in sent) == framework.pathsend
+
+
+def sending_noted(application: Any, sent: list[str]) -> Any:
+    """Wrap an application so that the type of each event it sends is noted."""
+
+    async def noting(scope: Any, receive: Any, send: Any) -> None:
+        async def note(event: Any) -> None:
+            sent.append(event["type"])
+            await send(event)
+
+        await application(scope, receive, note)
+
+    return noting
 
 
 # Quart's file wrapper does not close its file after a range; the collector then says so.
