@@ -72,7 +72,7 @@ class Command(Process):
     def addresses(self) -> list[str]:
         """Return where it listens."""
         for line in self.lines:
-            match = re.search(r"serving on (.*?)(?: with \d+ workers)?$", line)
+            match = re.search(r"(?:serving|listening) on (.*?)(?:; starting \d+ workers)?$", line)
             if match is not None:
                 return match[1].split(", ")
         return []

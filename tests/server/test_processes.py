@@ -333,6 +333,36 @@ async def test_a_socket_file_of_a_killed_server_is_replaced(tmp_path: Path) -> N
         assert (await get(str(path))).status == 200
 
 
+async def test_reuseport_gives_each_worker_a_listener(tmp_path: Path) -> None:
+    """And what waits in that of a worker which died is served by its replacement."""
+    path = tmp_path / "app.sock"
+    options = ("--reuseport", "--listen", "127.0.0.1:0", "--listen", f"unix:{path}")
+    async with started("2", tmp_path, *options) as site:
+        assert len(site.addresses()) == 2
+        sockets = {pid: listening(pid, site.port) for pid in site.journal.pids("startup")}
+        first, second = sockets.values()
+        assert len(first) == len(second) == 1
+        assert first != second
+        pids = {int((await get(site.port)).body) for _ in range(50)}
+        assert pids == set(sockets)  # one of 2 ** 49 runs fails here
+        killed = site.journal.pids("startup")[0]
+        os.kill(killed, signal.SIGKILL)
+        answers = [await get(site.port) for _ in range(20)]
+        assert {answer.status for answer in answers} == {200}
+        site.tell(signal.SIGTERM)
+        assert await site.ended() == 0
+        assert not path.exists()
+
+
+def listening(pid: int, port: int) -> set[str]:
+    """Return the inodes of the sockets with which a process listens on a port of 127.0.0.1."""
+    lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
+    fields = [line.split() for line in lines]
+    listeners = {f[9] for f in fields if f[1] == f"0100007F:{port:04X}" and f[3] == "0A"}
+    links = [os.readlink(link) for link in Path(f"/proc/{pid}/fd").iterdir()]
+    return {inode for inode in listeners if f"socket:[{inode}]" in links}
+
+
 @ONE_OR_TWO
 async def test_several_listeners_at_once(workers: str, tmp_path: Path) -> None:
     path = tmp_path / "app.sock"

@@ -24,7 +24,7 @@ PAGE = os.sysconf("SC_PAGE_SIZE")
 PATIENCE = 30.0
 FACTS = ("requests", "descriptors", "tasks", "stock", "objects")
 
-_PORT = re.compile(r"serving on http://127\.0\.0\.1:(\d+)")
+_PORT = re.compile(r"(?:serving|listening) on http://127\.0\.0\.1:(\d+)")
 _BAD = re.compile(r" (ERROR|CRITICAL) |^Traceback|Warning: |never retrieved|was destroyed")
 
 

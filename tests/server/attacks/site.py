@@ -217,7 +217,7 @@ class Process:
         async for raw in self._running.stderr:
             line = raw.decode("utf-8", "backslashreplace").rstrip("\n")
             self.lines.append(line)
-            match = re.search(r"serving on http://127\.0\.0\.1:(\d+)", line)
+            match = re.search(r"(?:serving|listening) on http://127\.0\.0\.1:(\d+)", line)
             if match is not None and not started.done():
                 started.set_result(int(match[1]))
         if not started.done():

@@ -129,7 +129,9 @@ def configuration(workers: int = 2, **options: Any) -> Config:
 
 def supervise(monkeypatch: pytest.MonkeyPatch, bound: Bound | None = None, **options: Any) -> int:
     bound = bound or Bound()
-    monkeypatch.setattr(prefork, "bind_all", lambda config: [bound])
+    monkeypatch.setattr(
+        prefork, "bind_for_workers", lambda config: [[bound]] * config.process.workers
+    )
     return prefork.run_workers(lambda: None, configuration(**options))  # type: ignore[arg-type, return-value]
 
 
@@ -152,7 +154,7 @@ def test_a_stop_tells_every_worker_and_waits_for_all(
     assert system.forked == [100, 101]
     assert system.sent == [(100, TERM), (101, TERM)]
     assert bound.closed >= 1
-    assert "serving on http://127.0.0.1:8000 with 2 workers" in caplog.text
+    assert "listening on http://127.0.0.1:8000; starting 2 workers" in caplog.text
 
 
 def test_the_listeners_are_closed_before_the_workers_are_told(
@@ -384,6 +386,26 @@ def test_a_worker_that_cannot_start_ends_it_all(
     assert "worker 2 cannot start; stopping" in caplog.text
 
 
+@pytest.mark.parametrize("status", [EXIT_APPLICATION, EXIT_STARTUP])
+def test_a_replacement_that_cannot_start_is_tried_again(
+    status: int,
+    system: System,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The others serve, and what it lacks may come back: no reason to end the site."""
+    system.dies(101, -KILL)
+    system.dies(102, status)
+    system.passes()
+    system.told(TERM)
+    system.dies(100, 0)
+    system.dies(103, 0)
+    assert supervise(monkeypatch) == 0
+    assert system.forked == [100, 101, 102, 103]
+    assert system.sent == [(100, TERM), (103, TERM)]
+    assert f"worker 2 (pid 102) ended with status {status}; replacing it in 0.5 s" in caplog.text
+
+
 def test_the_first_reason_is_the_exit_status(
     system: System, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -440,6 +462,24 @@ def test_a_worker_serves_and_leaves_with_its_status(monkeypatch: pytest.MonkeyPa
 
     assert in_worker(monkeypatch, work) == 0
     assert served == [(None, 1, 1, signal.SIG_IGN)]
+
+
+@pytest.mark.usefixtures("in_the_child")
+def test_a_worker_closes_the_listeners_of_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    common, own, other = Bound(), Bound(), Bound()
+    monkeypatch.setattr(
+        prefork, "bind_for_workers", lambda config: [[common, own], [common, other]]
+    )
+    seen: list[Any] = []
+
+    def work(app: Any, config: Config, sockets: Any, number: int) -> int:
+        seen.append((list(sockets), common.closed, own.closed, other.closed))
+        return 0
+
+    monkeypatch.setattr(prefork, "run_worker", work)
+    with pytest.raises(Exited):
+        prefork.run_workers(lambda: None, configuration())  # type: ignore[arg-type, return-value]
+    assert seen == [([common, own], 0, 0, 1)]
 
 
 @pytest.mark.usefixtures("in_the_child")

@@ -17,7 +17,7 @@ import pytest
 from pagi.server.config.listen import Listen
 from pagi.server.errors import EXIT_LISTENING, StartError
 from pagi.server.worker import sockets
-from pagi.server.worker.sockets import BoundSocket, adopt_fd, bind, bind_tcp, bind_unix
+from pagi.server.worker.sockets import BoundSocket, adopt_fd, bind, bind_beside, bind_tcp, bind_unix
 from tests.network import has_ipv6
 
 Keep = Callable[[Any], Any]
@@ -186,6 +186,27 @@ def test_reuseport_lets_others_listen_too(keep: Keep) -> None:
     [first] = keep(bind_tcp("127.0.0.1", 0, backlog=5, reuseport=True))
     [second] = keep(bind_tcp("127.0.0.1", port_of(first), backlog=5, reuseport=True))
     assert port_of(first) == port_of(second)
+
+
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", pytest.param("::", marks=needs_ipv6), pytest.param("", marks=needs_ipv6)]
+)
+def test_one_listener_more_on_the_same_address(keep: Keep, host: str) -> None:
+    first = keep(bind_tcp(host, 0, backlog=5, reuseport=True))
+    second = keep([bind_beside(bound, 5) for bound in first])
+    assert [item.address_text for item in second] == [item.address_text for item in first]
+    assert all(item.shared for item in first + second)
+    for one, other in zip(first, second, strict=True):
+        assert one.sock.family == other.sock.family
+        if one.sock.family == socket.AF_INET6:
+            option = socket.IPPROTO_IPV6, socket.IPV6_V6ONLY
+            assert one.sock.getsockopt(*option) == other.sock.getsockopt(*option)
+
+
+def test_no_listener_more_on_an_address_that_is_not_shared(keep: Keep) -> None:
+    [alone] = keep(bind_tcp("127.0.0.1", 0, backlog=5))
+    assert not alone.shared
+    assert "already in use" in refusal(bind_beside, alone, 5)
 
 
 def test_reuseport_where_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,8 @@
 Signals only enqueue: all of them are blocked and taken one by one with ``sigtimedwait``, so that
 no code of ours runs inside a handler. Exit statuses mean something: a worker that could not load
 or start its application will not do better a second time, so the whole server stops with that
-status; any other death is answered with a replacement, later and later if it goes on.
+status. Any other death is answered with a replacement, later and later if it goes on; so is that
+of a replacement which cannot start, because the others still serve and its reason may pass.
 """
 
 from __future__ import annotations
@@ -12,20 +13,20 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from time import monotonic
 from typing import Final
 
 from pagi.interface.callables import App
 from pagi.server.config import Config
 from pagi.server.errors import EXIT_APPLICATION, EXIT_CONFIGURATION, EXIT_STARTUP, StartError
-from pagi.server.worker.process import bind_all, run_worker
-from pagi.server.worker.signals import hurry_signal, ignore_stop_signals
+from pagi.server.worker.process import bind_for_workers, run_worker
+from pagi.server.worker.signals import STOP_SIGNALS, hurry_signal, ignore_stop_signals
 from pagi.server.worker.sockets import BoundSocket
 
 __all__ = ["run_workers"]
 
-_SIGNALS: Final = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGCHLD})
+_SIGNALS: Final = frozenset({*STOP_SIGNALS, signal.SIGCHLD})
 _FATAL: Final = frozenset({EXIT_APPLICATION, EXIT_CONFIGURATION, EXIT_STARTUP})
 #: A worker that lived this long, in seconds, did not die of what makes a crash loop.
 HEALTHY_LIFE: Final = 10.0
@@ -35,42 +36,46 @@ KILL_GRACE: Final = 10.0
 
 
 def run_workers(load_app: Callable[[], App], config: Config) -> int:
-    """Run ``config.process.workers`` workers until SIGTERM or SIGINT; return the exit status.
+    """Run ``config.process.workers`` workers until a stop signal; return the exit status.
 
     Stop signals are ignored then; see `Disposition`.
     """
-    sockets = bind_all(config)
+    listeners = bind_for_workers(config)
     # Whoever started us may ignore its children: then nobody would tell us of a death.
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     previous = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     try:
-        return _Supervisor(load_app, config, sockets).run()
+        return _Supervisor(load_app, config, listeners).run()
     finally:
         ignore_stop_signals()
         signal.pthread_sigmask(signal.SIG_SETMASK, previous)
-        for bound in sockets:
-            bound.close()
+        _close(listeners)
+
+
+def _close(listeners: list[list[BoundSocket]], *, but: Sequence[BoundSocket] = ()) -> None:
+    for bound in {bound for own in listeners for bound in own}.difference(but):
+        bound.close()
 
 
 class _Supervisor:
     def __init__(
-        self, load_app: Callable[[], App], config: Config, sockets: list[BoundSocket]
+        self, load_app: Callable[[], App], config: Config, listeners: list[list[BoundSocket]]
     ) -> None:
         self._load_app = load_app
         self._config = config
-        self._sockets = sockets
+        self._listeners = listeners  # of worker 1, of worker 2, …
         self._logger = logging.getLogger("pagi.server")
         self._workers: dict[int, tuple[int, float]] = {}  # pid → number, birth
         self._due: dict[int, float] = {}  # number → when to fork it again
-        self._deaths: dict[int, int] = {}  # number → early deaths in a row
+        self._deaths: dict[int, int] = {}  # number → early deaths in a row; absent before its first
         self._status = 0
         self._stopping = False
         self._kill_at: float | None = None
 
     def run(self) -> int:
         count = self._config.process.workers
-        where = ", ".join(bound.address_text for bound in self._sockets)
-        self._logger.info("serving on %s with %d workers", where, count)
+        where = ", ".join(bound.address_text for bound in self._listeners[0])
+        self._logger.info("listening on %s; starting %d workers", where, count)
         try:
             for number in range(1, count + 1):
                 self._fork(number)
@@ -110,8 +115,7 @@ class _Supervisor:
         self._stopping = True
         self._status = status
         # Ours first: the worker that closes the last copy has taken what waits there.
-        for bound in self._sockets:
-            bound.close()
+        _close(self._listeners)
         timeouts = self._config.process, self._config.application
         grace = (timeouts[0].shutdown_timeout, timeouts[1].lifespan_shutdown_timeout)
         if None not in grace:
@@ -161,7 +165,9 @@ class _Supervisor:
         # A terminal's Ctrl-C reaches the whole group, but a stop is the supervisor's to order.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
-        return run_worker(self._load_app(), self._config, self._sockets, number)
+        own = self._listeners[number - 1]
+        _close(self._listeners, but=own)
+        return run_worker(self._load_app(), self._config, own, number)
 
     def _reap(self) -> None:
         while self._workers:
@@ -175,7 +181,7 @@ class _Supervisor:
     def _buried(self, number: int, pid: int, birth: float, status: int) -> None:
         if self._stopping:
             return
-        if status in _FATAL:
+        if status in _FATAL and number not in self._deaths:
             self._logger.error("worker %d cannot start; stopping", number)
             self._stop(status)
             return

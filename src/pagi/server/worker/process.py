@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import sys
+from contextlib import ExitStack, closing
 from typing import Final
 
 from pagi._build import active_twins
@@ -14,10 +15,10 @@ from pagi.interface.callables import App
 from pagi.server.config import Config
 from pagi.server.errors import EXIT_CONFIGURATION, StartError
 from pagi.server.worker.signals import STOP_SIGNALS, hurry_signal, leave_signals
-from pagi.server.worker.sockets import BoundSocket, bind
+from pagi.server.worker.sockets import BoundSocket, bind, bind_beside
 from pagi.server.worker.worker import Worker
 
-__all__ = ["bind_all", "make_loop", "run_worker"]
+__all__ = ["bind_all", "bind_for_workers", "make_loop", "run_worker"]
 
 #: How often a worker looks whether its supervisor is still there, in seconds.
 SUPERVISOR_CHECK: Final = 1.0
@@ -40,6 +41,30 @@ def bind_all(config: Config) -> list[BoundSocket]:
             bound.close()
         raise
     return sockets
+
+
+def bind_for_workers(config: Config) -> list[list[BoundSocket]]:
+    """Open the listeners of each worker. Raises StartError.
+
+    All workers accept from the same, except from TCP listeners with ``reuseport``: of those each
+    has its own, among which the kernel distributes new connections. They are opened before the
+    first fork and outlive their worker, so what waits in one is served by the replacement.
+    """
+    backlog = config.listening.backlog
+    with ExitStack() as opened:
+        first = [opened.enter_context(closing(bound)) for bound in bind_all(config)]
+
+        def one_set() -> list[BoundSocket]:
+            return [
+                opened.enter_context(closing(bind_beside(bound, backlog)))
+                if bound.shared
+                else bound
+                for bound in first
+            ]
+
+        listeners = [first, *(one_set() for _ in range(1, config.process.workers))]
+        opened.pop_all()
+    return listeners
 
 
 def make_loop(name: str) -> asyncio.AbstractEventLoop:
@@ -101,6 +126,8 @@ async def _run_worker(
         if await _start(worker, asked):
             if worker_num is None:
                 _announce(sockets, config, loop)
+            else:
+                logging.getLogger("pagi.server").info("worker %d is ready", worker_num)
             await asked.wait()
             await worker.stop()
     finally:

@@ -17,7 +17,7 @@ from typing import Final, Literal, TypeAlias
 from pagi.server.config.listen import Listen
 from pagi.server.errors import EXIT_LISTENING, StartError
 
-__all__ = ["BoundSocket", "adopt_fd", "bind", "bind_tcp", "bind_unix"]
+__all__ = ["BoundSocket", "adopt_fd", "bind", "bind_beside", "bind_tcp", "bind_unix"]
 
 SocketKind: TypeAlias = Literal["tcp", "unix"]
 
@@ -35,12 +35,16 @@ class BoundSocket:
     Attributes:
         sock: the socket; listening and non-blocking.
         kind: ``"tcp"`` or ``"unix"``.
+        shared: whether it has SO_REUSEPORT, so that more can listen on its address.
     """
 
-    def __init__(self, sock: socket.socket, *, owned_path: str | None = None) -> None:
+    def __init__(
+        self, sock: socket.socket, *, owned_path: str | None = None, shared: bool = False
+    ) -> None:
         """Wrap ``sock``; ``owned_path`` is the socket file that this process made for it."""
         self.sock = sock
         self.kind: SocketKind = "unix" if sock.family == socket.AF_UNIX else "tcp"
+        self.shared = shared
         self._owned: tuple[str, tuple[int, int], int] | None = None
         if owned_path is not None:
             self._owned = owned_path, _identity(owned_path), os.getpid()
@@ -190,7 +194,20 @@ def _bind_each(
         raise
     if absent is not None and not sockets:
         raise absent
-    return [BoundSocket(sock) for sock in sockets]
+    return [BoundSocket(sock, shared=reuseport) for sock in sockets]
+
+
+def bind_beside(bound: BoundSocket, backlog: int) -> BoundSocket:
+    """Listen once more on the address of a TCP listener that is shared. Raises StartError."""
+    sock = bound.sock
+    address = sock.getsockname()
+    v6only = sock.family == socket.AF_INET6 and bool(
+        sock.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY)
+    )
+    try:
+        return BoundSocket(_listen_tcp(sock.family, address, backlog, True, v6only), shared=True)
+    except OSError as error:
+        raise _explain(error, *address[:2]) from None
 
 
 def _close_all(sockets: list[socket.socket]) -> None:
