@@ -137,7 +137,12 @@ class BuildTwins(build_ext):
             if WANTED == "require":
                 raise
             # Why a compiler failed is told above, by itself.
-            lack = "no C compiler that works" if self.translated else f"no Cython ({error})"
+            if self.translated:
+                lack = "no C compiler that works"
+            elif isinstance(error, ImportError):
+                lack = f"no Cython ({error})"
+            else:
+                lack = f"Cython failed ({error})"
             self.warn_once(lack)
             self.remove(twins)
 

@@ -41,6 +41,8 @@ def import_file(path: str) -> ModuleType:
         raise LoadError(f"{path} is a directory; name the file in it, such as {path}/app.py")
     if not os.path.isfile(path):
         raise LoadError(_no_file(path))
+    if not os.access(path, os.R_OK):
+        raise LoadError(f"this user may not read {path}; change its mode, or who runs pagi")
     full = os.path.abspath(path)
     directory, name = os.path.dirname(full), os.path.splitext(os.path.basename(full))[0]
     while os.path.isfile(os.path.join(directory, "__init__.py")):

@@ -307,6 +307,16 @@ def test_a_name_that_cannot_be_imported(place: Path, pagi: Command) -> None:
     assert complaint.endswith(f"(at {place}/name.py:1)")
 
 
+def test_a_file_that_may_not_be_read(
+    place: Path, pagi: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("good.py").write_text(APP)
+    monkeypatch.setattr("os.access", lambda *_: False)  # root may read everything
+    result = pagi("check", "good.py:app")
+    assert result.complaint == ("this user may not read good.py; change its mode, or who runs pagi")
+    assert result.status == 4
+
+
 def test_wrong_indentation(place: Path, pagi: Command) -> None:
     Path("indent.py").write_text(MODULES["indent.py"])
     complaint = pagi("check", "indent").complaint

@@ -105,7 +105,10 @@ def test_after_the_last_word_a_signal_ends_the_process(
     left: list[int] = []
     monkeypatch.setattr(signals.atexit, "register", at_exit.append)
     monkeypatch.setattr(signals.os, "_exit", left.append)
+    threads_left: list[int] = []
+    monkeypatch.setattr(signals, "leave_behind", threads_left.append)
     Disposition().leave_with(6)
+    assert threads_left == [6]
     send_all()
     assert left == [6, 6]
     for call in at_exit:

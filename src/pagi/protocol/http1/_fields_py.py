@@ -110,10 +110,13 @@ def _checked(field: tuple[bytes, bytes]) -> tuple[bytes, bytes]:
     except (TypeError, ValueError):
         raise LocalProtocolError("a field must be a pair of name and value") from None
     if type(name) is not bytes or type(value) is not bytes:
-        raise LocalProtocolError(
-            f"field names and values must be bytes, not {type(name).__name__}"
-            f" and {type(value).__name__}"
-        )
+        if not isinstance(name, bytes) or not isinstance(value, bytes):
+            raise LocalProtocolError(
+                f"field names and values must be bytes, not {type(name).__name__}"
+                f" and {type(value).__name__}"
+            )
+        # Subclasses may say what they like about themselves; what is checked and kept is plain.
+        name, value = bytes(memoryview(name)), bytes(memoryview(value))
     if name not in _kinds:
         if TOKEN.fullmatch(name) is None:
             raise LocalProtocolError(f"field name {name!r} is not a token (RFC 9110 §5.1)")

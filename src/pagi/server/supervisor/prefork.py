@@ -32,7 +32,7 @@ _FATAL: Final = frozenset({EXIT_APPLICATION, EXIT_CONFIGURATION, EXIT_STARTUP})
 HEALTHY_LIFE: Final = 10.0
 MAX_BACKOFF: Final = 30.0
 #: Beyond the worker's own shutdown timeouts before it is killed, in seconds.
-KILL_GRACE: Final = 10.0
+KILL_GRACE: Final = 15.0
 
 
 def run_workers(load_app: Callable[[], App], config: Config) -> int:

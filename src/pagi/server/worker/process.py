@@ -16,6 +16,7 @@ from pagi.server.config import Config
 from pagi.server.errors import EXIT_CONFIGURATION, StartError
 from pagi.server.worker.signals import STOP_SIGNALS, hurry_signal, leave_signals
 from pagi.server.worker.sockets import BoundSocket, bind, bind_beside
+from pagi.server.worker.threads import Threads
 from pagi.server.worker.worker import Worker
 
 __all__ = ["bind_all", "bind_for_workers", "make_loop", "run_worker"]
@@ -121,6 +122,7 @@ async def _run_worker(
 ) -> None:
     loop = asyncio.get_running_loop()
     worker = Worker(app, config, sockets, worker_num)
+    threads = Threads(loop)
     _heed_signals(loop, worker, asked, supervised=worker_num is not None)
     try:
         if await _start(worker, asked):
@@ -131,6 +133,7 @@ async def _run_worker(
             await asked.wait()
             await worker.stop()
     finally:
+        await threads.end()
         leave_signals(loop)
         ended.set()
 

@@ -14,6 +14,8 @@ import signal
 import sys
 from typing import Final
 
+from pagi.server.worker.threads import leave_behind
+
 __all__ = [
     "STOP_SIGNALS",
     "Disposition",
@@ -68,13 +70,14 @@ class Disposition:
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
     def leave_with(self, status: int) -> None:
-        """From now on a stop signal ends the process at once, with this exit status.
+        """Let the process end with this exit status, on a stop signal at once.
 
-        At once, because threads of the application may keep it from ending by itself. When they
-        have ended, signals are ignored.
+        Threads of the application may keep it from ending by itself; they have a moment. When
+        they have ended, signals are ignored.
         """
         sys.stdout.flush()
         sys.stderr.flush()
         for number in STOP_SIGNALS:
             signal.signal(number, lambda *_: os._exit(status))
         atexit.register(ignore_stop_signals)
+        leave_behind(status)

@@ -321,6 +321,25 @@ def test_unfit_fields(field: Any, words: str, implementation: Any) -> None:
     assert connection.idle
 
 
+class Named(bytes):
+    """Bytes that lie about themselves to whoever asks them politely."""
+
+    def __bytes__(self) -> bytes:
+        return b"\r\n"
+
+    def lower(self) -> bytes:
+        return b"content-length"
+
+
+def test_subclasses_of_bytes_are_what_they_hold(implementation: Any) -> None:
+    connection = asked(implementation)
+    connection.send_head(1, 200, [(Named(b"x-a"), Named(b"1")), (Named(b"x-b"), b"2")])
+    connection.send_body(1, b"hello", end=True)
+    assert output(connection).startswith(OK + b"x-a: 1\r\nx-b: 2\r\n" + DATED)
+    with pytest.raises(LocalProtocolError, match="control"):
+        asked(implementation).send_head(1, 200, [(Named(b"x-a"), Named(b"1\n"))])
+
+
 def test_content_length_twice(implementation: Any) -> None:
     connection = asked(implementation)
     with pytest.raises(LocalProtocolError, match="twice"):
