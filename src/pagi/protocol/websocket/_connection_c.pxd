@@ -1,0 +1,111 @@
+# cython: language_level=3
+cimport cython
+
+from pagi.protocol.websocket._events_c cimport (
+    CloseReceived,
+    Failed,
+    MessageReceived,
+    PingReceived,
+    PongReceived,
+)
+from pagi.protocol.websocket._frames_c cimport ascii_frame, frame, frame_head
+from pagi.protocol.websocket._masking_c cimport unmasked
+from pagi.protocol.websocket._payload_c cimport Payload, read_text
+from pagi.protocol.websocket.opcodes cimport (
+    CONTINUATION,
+    FIN,
+    OP_BINARY,
+    OP_CLOSE,
+    OP_CONTROL,
+    OP_PING,
+    OP_PONG,
+    OP_TEXT,
+    RSV1,
+    RSV2_RSV3,
+)
+
+cdef Py_ssize_t _JOINED
+cdef long long _MAX_SIZE
+cdef int _BURST
+cdef int _MAX_CONTROL_SIZE
+
+
+@cython.final
+cdef class WebSocketConnection:
+    cdef public bint close_sent
+    cdef public bint close_received
+    cdef public object close_code
+    cdef public str close_reason
+    cdef public bint closed
+    cdef public bint compress_default
+
+    cdef object _limits
+    cdef long long _max_size
+    cdef bint _deaf
+    cdef bytes _partial
+    cdef double _tokens
+    cdef double _filled_at
+
+    cdef Payload _payload
+    cdef bint _compressed
+    cdef Py_ssize_t _fragments
+    cdef long long _wire_size
+    cdef bint _final
+    cdef long long _left
+    cdef bytes _mask
+    cdef int _phase
+
+    cdef object _inflater
+    cdef object _deflater
+    cdef Py_ssize_t _deflate_min_size
+    cdef list _out
+    cdef Py_ssize_t _out_size
+
+    @cython.locals(events=list)
+    cpdef list receive_data(self, bytes data, double now)
+    @cython.locals(
+        pos=Py_ssize_t, size=Py_ssize_t, start=Py_ssize_t, first=cython.int,
+        length=cython.longlong,
+    )
+    cdef _receive(self, bytes data, double now, list events)
+    @cython.locals(length=cython.int, opcode=cython.int)
+    cdef int _read_second(self, int first, int second) except -1
+    @cython.locals(limit=cython.longlong, had=cython.longlong)
+    cdef _admit(self, int first, long long length)
+    @cython.locals(text=str)
+    cdef _receive_whole(
+        self, int first, bytes data, Py_ssize_t start, Py_ssize_t end, list events
+    )
+    cdef _begin_frame(self, int first, long long length, bytes mask, double now)
+    @cython.locals(payload=Payload, size=Py_ssize_t, end=Py_ssize_t, expected=Py_ssize_t)
+    cdef Py_ssize_t _receive_payload(self, bytes data, Py_ssize_t pos, list events) except -1
+    cdef _inflate(self, Payload payload, bytes data)
+    @cython.locals(payload=Payload)
+    cdef _end_frame(self, list events)
+    @cython.locals(content=bytes)
+    cdef _receive_control(
+        self, int opcode, bytes data, Py_ssize_t start, Py_ssize_t end, double now, list events
+    )
+    @cython.locals(rate=double)
+    cdef _take_token(self, double now)
+    cdef _receive_close(self, bytes content, list events)
+    cdef _give_up(self, int code, str detail)
+    cpdef receive_eof(self)
+    cdef _end_reading(self)
+
+    @cython.locals(whole=bytes)
+    cpdef send_text(self, str text, compress=*)
+    cpdef send_bytes(self, bytes data, compress=*)
+    cdef Py_ssize_t _always_plain(self, compress) except -1
+    @cython.locals(size=Py_ssize_t)
+    cdef _send_message(self, int first, bytes data, compress)
+    cpdef send_ping(self, bytes payload=*)
+    cdef _write_close(self, bytes payload)
+    cdef _queue(self, bytes data)
+    cpdef Py_ssize_t buffered(self)
+    cpdef list data_to_send(self)
+
+
+@cython.locals(length=cython.longlong, index=Py_ssize_t)
+cdef long long _long_length(bytes data, Py_ssize_t start, Py_ssize_t end) except -1
+cdef list _joined(list pieces)
