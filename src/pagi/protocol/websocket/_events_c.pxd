@@ -6,7 +6,6 @@ cdef class WebSocketEvent:
 
 
 @cython.final
-@cython.freelist(16)
 cdef class MessageReceived(WebSocketEvent):
     cdef public object data
     cdef public Py_ssize_t size

@@ -19,10 +19,11 @@ __all__ = [
 class WebSocketEvent:
     """Base of all events."""
 
-    __slots__: tuple[str, ...] = ()
+    __slots__ = ()
 
     def _shown(self) -> dict[str, object]:
-        return {name: getattr(self, name) for name in type(self).__slots__}
+        names: tuple[str, ...] = type(self).__slots__
+        return {name: getattr(self, name) for name in names}
 
     def __repr__(self) -> str:
         shown = ", ".join(f"{name}={value!r}" for name, value in self._shown().items())

@@ -7,10 +7,14 @@ once, inside of an unfinished frame too (RFC 6455 §8.1).
 from __future__ import annotations
 
 from codecs import utf_8_decode
+from typing import Final
 
 from pagi.protocol.websocket._masking_py import unmasked
 
 __all__ = ["Payload", "read_text"]
+
+_SURROGATE: Final = b"\xed\xa0"
+_AFTER_SURROGATES: Final = b"\xee"
 
 
 def read_text(data: bytes, start: int, end: int) -> str | None:
@@ -52,7 +56,8 @@ class Payload:
         except UnicodeDecodeError:
             return False
         self._rest = data[size:]
-        return True
+        # Python waits for the third byte of a surrogate before it refuses it.
+        return not _SURROGATE <= self._rest < _AFTER_SURROGATES
 
     def add_masked(
         self, data: bytes, start: int, end: int, mask: bytes, phase: int, expected: int

@@ -17,6 +17,8 @@ __all__ = ["DeflateParameters", "Deflater", "Inflater"]
 
 #: What a sync flush ends with, and the wire leaves out (RFC 7692 §7.2.1).
 _TAIL: Final = b"\x00\x00\xff\xff"
+# Two thirds of the time that zlib's own choice takes, for a tenth more bytes.
+_LEVEL: Final = 4
 # Each block that is marked as the last one costs a new object of zlib's.
 _MAX_FINAL_BLOCKS: Final = 64
 # zlib makes no window of 256 bytes for raw streams, and needs none to read what fits into one.
@@ -61,9 +63,8 @@ class Deflater:
         """Return the payload that carries ``data``, which must not be empty."""
         stream = self._stream
         if stream is None:
-            stream = zlib.compressobj(
-                wbits=-self._parameters.server_max_window_bits, memLevel=self._memory_level
-            )
+            window_bits = -self._parameters.server_max_window_bits  # negative: a raw stream
+            stream = zlib.compressobj(_LEVEL, zlib.DEFLATED, window_bits, self._memory_level)
             if not self._parameters.server_no_context_takeover:
                 self._stream = stream
         return (stream.compress(data) + stream.flush(zlib.Z_SYNC_FLUSH))[: -len(_TAIL)]

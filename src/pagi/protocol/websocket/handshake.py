@@ -200,9 +200,9 @@ def accept_fields(
         answer.append((b"sec-websocket-protocol", subprotocol.encode()))
     if deflate is not None:
         answer.append((b"sec-websocket-extensions", deflate.answer))
-    for name, value in fields:
-        lower = name.lower()
+    for field in fields:
+        name = field[0] if isinstance(field, (tuple, list)) and field else None
+        lower = name.lower() if isinstance(name, bytes) else b""
         if lower in _OURS or lower.startswith(b"sec-websocket-"):
             raise LocalProtocolError(f"field {name!r:.60} belongs to the handshake")
-        answer.append((name, value))
-    return answer
+    return answer + fields
