@@ -55,6 +55,9 @@ _TITLES = {
     "http1": "Limits of HTTP/1.1",
     "timeouts": "Timeouts",
     "flow": "Flow control",
+    "websocket": "WebSockets",
+    "websocket_limits": "Limits of WebSockets",
+    "sse": "Event streams",
     "headers": "Response headers",
     "logging": "Logging",
 }
@@ -92,7 +95,7 @@ def _flags(option: Option) -> tuple[str, ...]:
 
 
 def _attribute(option: Option) -> str:
-    return ".".join(filter(None, (option.slice_name, option.name)))
+    return ".".join(filter(None, (option.slice_name, option.field)))
 
 
 def _value(option: Option) -> str:

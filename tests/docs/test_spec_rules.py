@@ -22,8 +22,16 @@ PAGES = sorted((ROOT / "docs" / "spec").glob("*.md"))
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
 
 #: What a rule may be conditional on, and whether it then binds this server.
-FEATURES = {"application": False, "sse": False, "tls": False, "websocket": False}
-PREFIXES = {"core": "CORE", "http": "HTTP", "lifespan": "LIFE", "extensions": "EXT", "tls": "TLS"}
+FEATURES = {"application": False, "sse": True, "tls": False}
+PREFIXES = {
+    "core": "CORE",
+    "extensions": "EXT",
+    "http": "HTTP",
+    "lifespan": "LIFE",
+    "sse": "SSE",
+    "tls": "TLS",
+    "websocket": "WS",
+}
 
 _RULE = re.compile(r"^\*\*([A-Z]+-\d+)\*\*(?: \*\((\w+)\)\*)?(.*)", re.MULTILINE)
 _IDENTIFIER = re.compile(r"\b(?:CORE|HTTP|LIFE|EXT|TLS|SSE|WS)-\d+\b")

@@ -22,6 +22,9 @@ _HEADINGS = {
     "http1": "Limits of HTTP/1.1",
     "timeouts": "Timeouts in seconds, 0 for none",
     "flow": "Flow control",
+    "websocket": "WebSockets",
+    "websocket_limits": "Limits of WebSockets",
+    "sse": "Event streams",
     "headers": "Response headers",
     "logging": "Logging",
 }
@@ -67,7 +70,7 @@ def _flags(option: Option) -> Iterator[ServerOption]:
         default=None,
         metavar=None if is_switch else option.kind.metavar,
         type=None if is_switch else str,
-        multiple=option.name == "listen",
+        multiple=option.kind.repeatable,
         help=f"{option.declared.help}  [{option.default_text or 'empty'}]",
     )
     flag.section = _HEADINGS[option.slice_name]

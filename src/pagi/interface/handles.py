@@ -46,6 +46,18 @@ class ConnectionHandle(Protocol):
         """Free text for logs; holds no peer data."""
 
     @property
+    def close_code(self) -> int | None:
+        """Close code of a WebSocket's peer, 1005 if its close had none; ``None`` before that."""
+
+    @property
+    def close_reason(self) -> str | None:
+        """Text of that close; ``None`` before it."""
+
+    @property
+    def round_trip(self) -> float | None:
+        """Seconds that the last answered ping of a WebSocket took; ``None`` before the first."""
+
+    @property
     def draining(self) -> bool:
         """True from the moment a stop or restart begins, before anything is closed."""
 

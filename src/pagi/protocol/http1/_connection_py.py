@@ -146,6 +146,11 @@ class HTTP1Connection(ResponseSender):
         """The request body is not complete."""
         return self.read_state == READ_BODY
 
+    @property
+    def tunnels(self) -> bool:
+        """Bytes are opaque, in both directions."""
+        return self.read_state == READ_TUNNEL
+
     def rest(self) -> None:
         """The connection is idle, and may be for long: keep nothing of its requests."""
         self._heads.forget()

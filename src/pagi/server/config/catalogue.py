@@ -7,10 +7,13 @@ from dataclasses import fields
 from typing import Any, Final
 
 from pagi.protocol.http1.limits import HTTP1Limits
+from pagi.protocol.websocket.limits import WebSocketLimits
 from pagi.server.config.config import Config
-from pagi.server.config.option import Option, declaration
+from pagi.server.config.option import Declaration, Option, declaration
 from pagi.server.config.settings import (
     HTTP1_DECLARATIONS,
+    SSE,
+    WEBSOCKET_DECLARATIONS,
     Application,
     Flow,
     Listening,
@@ -18,6 +21,7 @@ from pagi.server.config.settings import (
     Process,
     ResponseHeaders,
     Timeouts,
+    WebSockets,
 )
 
 __all__ = ["OPTIONS", "OPTION_NAMES", "SLICES", "effective"]
@@ -30,8 +34,21 @@ SLICES: Final[Mapping[str, type[Any]]] = {
     "http1": HTTP1Limits,
     "timeouts": Timeouts,
     "flow": Flow,
+    "websocket": WebSockets,
+    "websocket_limits": WebSocketLimits,
+    "sse": SSE,
     "headers": ResponseHeaders,
     "logging": Logging,
+}
+
+
+#: What the names of a slice's options begin with, where its own names would say too little.
+_PREFIXES: Final = {"websocket": "ws_", "websocket_limits": "ws_", "sse": "sse_"}
+
+#: Slices that belong to the protocol, which knows nothing of options.
+_DECLARATIONS: Final[Mapping[type[Any], Mapping[str, Declaration]]] = {
+    HTTP1Limits: HTTP1_DECLARATIONS,
+    WebSocketLimits: WEBSOCKET_DECLARATIONS,
 }
 
 
@@ -39,10 +56,11 @@ def _gather() -> Iterator[Option]:
     for slice_name, slice_type in (("", Config), *SLICES.items()):
         for field in fields(slice_type):
             declared = declaration(field.metadata)
-            if declared is None and slice_type is HTTP1Limits:
-                declared = HTTP1_DECLARATIONS.get(field.name)
+            if declared is None:
+                declared = _DECLARATIONS.get(slice_type, {}).get(field.name)
             if declared is not None:
-                yield Option(field.name, slice_name, field.default, declared)
+                name = _PREFIXES.get(slice_name, "") + field.name
+                yield Option(name, slice_name, field.name, field.default, declared)
 
 
 #: Options by name. The one whose ``slice_name`` is empty stands in `Config` itself.
@@ -58,4 +76,4 @@ def effective(config: Config) -> Iterator[tuple[Option, Any, str]]:
     """Yield each option of ``config`` with its value and the source of the value."""
     for option in OPTIONS.values():
         holder = getattr(config, option.slice_name) if option.slice_name else config
-        yield option, getattr(holder, option.name), config.sources.get(option.name, "default")
+        yield option, getattr(holder, option.field), config.sources.get(option.name, "default")

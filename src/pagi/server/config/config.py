@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from pagi.protocol.http1.limits import HTTP1Limits
+from pagi.protocol.websocket.limits import WebSocketLimits
 from pagi.server.config.kinds import FileOrOff
 from pagi.server.config.option import option
 from pagi.server.config.settings import (
+    SSE,
     Application,
     Flow,
     Listening,
@@ -16,6 +18,7 @@ from pagi.server.config.settings import (
     Process,
     ResponseHeaders,
     Timeouts,
+    WebSockets,
 )
 
 __all__ = ["Config"]
@@ -39,6 +42,9 @@ class Config:
     http1: HTTP1Limits = field(default_factory=HTTP1Limits)
     timeouts: Timeouts = field(default_factory=Timeouts)
     flow: Flow = field(default_factory=Flow)
+    websocket: WebSockets = field(default_factory=WebSockets)
+    websocket_limits: WebSocketLimits = field(default_factory=WebSocketLimits)
+    sse: SSE = field(default_factory=SSE)
     headers: ResponseHeaders = field(default_factory=ResponseHeaders)
     logging: Logging = field(default_factory=Logging)
     config_file: str | None = option(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, Generic, TypeVar
@@ -19,6 +20,7 @@ __all__ = [
     "Kind",
     "LogFormat",
     "Mount",
+    "Origins",
     "Seconds",
     "Size",
     "SizeOrNone",
@@ -46,11 +48,13 @@ class Kind(ABC, Generic[_T]):
         unit: what the value is measured in or made of; a word for the reference page.
         metavar: placeholder in the help text.
         expected: what to write; the second half of a refusal.
+        repeatable: the flag may be given several times.
     """
 
     unit = "text"
     metavar = "TEXT"
     expected = "write text"
+    repeatable = False
 
     @abstractmethod
     def read(self, text: str) -> _T:
@@ -298,6 +302,42 @@ class Seconds(Kind["float | None"]):
         """Return the number, 0 when it is off."""
         return 0.0 if value is None else value
 
+
+class Origins(Kind["tuple[str, ...]"]):
+    """Origins of web pages (RFC 6454 §6.1), one or several."""
+
+    unit = "list of origins"
+    metavar = "ORIGIN"
+    expected = "write scheme://host or scheme://host:port, without a path"
+    repeatable = True
+
+    def read(self, text: str) -> tuple[str, ...]:
+        """Read origins separated by commas, or ``none``."""
+        if text.lower() in NOTHING:
+            return ()
+        return tuple(self._one(part.strip()) for part in text.split(",") if part.strip())
+
+    def accept(self, value: object) -> tuple[str, ...]:
+        """Take text or a sequence of texts."""
+        if isinstance(value, Sequence) and not isinstance(value, str):
+            return tuple(self._one(text_of(self, item)) for item in value)
+        return self.read(text_of(self, value))
+
+    def _one(self, text: str) -> str:
+        if text != "null" and _ORIGIN.fullmatch(text) is None:
+            raise ValueError(f"{text!r} is not an origin; {self.expected}")
+        return text.lower()
+
+    def show(self, value: tuple[str, ...]) -> str:
+        """Return the origins, separated by commas, or ``none``."""
+        return ",".join(value) or "none"
+
+    def native(self, value: tuple[str, ...]) -> object:
+        """Return a list."""
+        return list(value)
+
+
+_ORIGIN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#@,\s]+")
 
 _POWERS = {"": 1, "b": 1}
 for _power, _letter in enumerate("kmgt", 1):

@@ -110,6 +110,7 @@ class Listens(Kind["tuple[Listen, ...]"]):
     unit = "list of listeners"
     metavar = "SPEC"
     expected = "write host:port, unix:PATH or fd:N"
+    repeatable = True
 
     def read(self, text: str) -> tuple[Listen, ...]:
         """Read specifications separated by commas, or ``none``."""

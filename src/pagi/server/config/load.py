@@ -147,7 +147,7 @@ def _assemble(values: Mapping[str, Any], merged: Layer, notes: list[str]) -> Con
     parts: dict[str, dict[str, Any]] = {name: {} for name in SLICES}
     for name, option in OPTIONS.items():
         if option.slice_name:
-            parts[option.slice_name][name] = values[name]
+            parts[option.slice_name][option.field] = values[name]
     slices = {name: slice_type(**parts[name]) for name, slice_type in SLICES.items()}
     sources = {name: merged[name].source if name in merged else "default" for name in OPTIONS}
     return Config(**slices, config_file=values["config_file"], sources=sources, notes=tuple(notes))

@@ -51,13 +51,15 @@ class Option(NamedTuple):
 
     Attributes:
         name: the name in Python, in the file and, upper case after ``PAGI_``, as a variable.
-        slice_name: attribute of `Config` that holds it.
+        slice_name: attribute of `Config` that holds the slice it is in.
+        field: its attribute there.
         default: what it is when nobody says anything.
         declared: the rest.
     """
 
     name: str
     slice_name: str
+    field: str
     default: Any
     declared: Declaration
 

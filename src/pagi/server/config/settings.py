@@ -24,6 +24,7 @@ from pagi.server.config.kinds import (
     Kind,
     LogFormat,
     Mount,
+    Origins,
     Seconds,
     Size,
     SizeOrNone,
@@ -38,6 +39,8 @@ from pagi.server.config.option import Declaration, option
 
 __all__ = [
     "HTTP1_DECLARATIONS",
+    "SSE",
+    "WEBSOCKET_DECLARATIONS",
     "Application",
     "Environment",
     "Flow",
@@ -51,6 +54,7 @@ __all__ = [
     "ResponseHeaders",
     "Timeouts",
     "TransportsName",
+    "WebSockets",
 ]
 
 Environment: TypeAlias = Literal["development", "production", "none"]
@@ -59,6 +63,8 @@ LoopName: TypeAlias = Literal["auto", "asyncio", "uvloop"]
 TransportsName: TypeAlias = Literal["auto", "pagi", "aiofastnet", "asyncio"]
 LogLevel: TypeAlias = Literal["debug", "info", "warning", "error"]
 LogShape: TypeAlias = Literal["text", "json"]
+Interface: TypeAlias = Literal["auto", "pagi", "asgi"]
+Overflow: TypeAlias = Literal["pause", "1008", "1013"]
 
 _ENVIRONMENT: Kind[Environment] = Choice("development", "production", "none")
 _LIFESPAN: Kind[LifespanMode] = Choice("auto", "on", "off")
@@ -66,6 +72,8 @@ _LOOP: Kind[LoopName] = Choice("auto", "asyncio", "uvloop")
 _TRANSPORTS: Kind[TransportsName] = Choice("auto", "pagi", "aiofastnet", "asyncio")
 _LEVEL: Kind[LogLevel] = Choice("debug", "info", "warning", "error")
 _SHAPE: Kind[LogShape] = Choice("text", "json")
+_INTERFACE: Kind[Interface] = Choice("auto", "pagi", "asgi")
+_OVERFLOW: Kind[Overflow] = Choice("pause", "1008", "1013")
 _SECONDS = Seconds()
 
 
@@ -174,6 +182,11 @@ class Process:
     shutdown_timeout: float | None = option(
         30.0, _SECONDS, "How long requests may go on after a stop was asked for."
     )
+    shutdown_grace: float | None = option(
+        5.0,
+        _SECONDS,
+        "How long WebSockets and event streams may go on after a stop was asked for.",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +204,11 @@ class Application:
     )
     lifespan_shutdown_timeout: float | None = option(
         30.0, _SECONDS, "How long the application may take to clean up."
+    )
+    interface: Interface = option(
+        "auto",
+        _INTERFACE,
+        "pagi gives event streams a scope of their own, asgi does not; auto asks the application.",
     )
     root_path: str = option("", Mount(), "Path prefix that a proxy in front has removed.")
     env: Environment = option(
@@ -251,6 +269,48 @@ class Flow:
 
 
 @dataclass(frozen=True, slots=True)
+class WebSockets:
+    """How WebSockets are kept, watched and ended. The options are called ``ws_…``."""
+
+    ping_interval: float | None = option(20.0, _SECONDS, "Between two pings.")
+    ping_timeout: float | None = option(
+        20.0, _SECONDS, "For the answer to a ping, before the WebSocket is closed."
+    )
+    idle_timeout: float | None = option(
+        None, _SECONDS, "Without a message in either direction, before it is closed."
+    )
+    close_timeout: float | None = option(10.0, _SECONDS, "For the client to answer our close.")
+    max_queue: int = option(
+        64,
+        Whole(1),
+        "Messages held for an application that does not receive.",
+        aliases=("max_receive_queue",),
+    )
+    max_queue_size: int = option(
+        1_048_576, Size(1), "Bytes of messages held for an application that does not receive."
+    )
+    overflow: Overflow = option(
+        "pause",
+        _OVERFLOW,
+        "When that is reached: pause stops reading, 1008 and 1013 close with that code.",
+    )
+    origins: tuple[str, ...] = option(
+        (),
+        Origins(),
+        "Origins that may open a WebSocket, such as https://example.org; none given means all.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class SSE:
+    """Event streams. The options are called ``sse_…``."""
+
+    idle_timeout: float | None = option(
+        None, _SECONDS, "Without an event of the application, before the stream is ended."
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class ResponseHeaders:
     """Header fields that the server adds to responses."""
 
@@ -304,5 +364,26 @@ HTTP1_DECLARATIONS: Final[Mapping[str, Declaration]] = {
     ),
     "max_discarded_body": Declaration(
         Size(), "Unread request body thrown away to keep a connection; beyond it it is closed."
+    ),
+}
+
+#: The options of `pagi.protocol.websocket.limits.WebSocketLimits`, called ``ws_…``.
+WEBSOCKET_DECLARATIONS: Final[Mapping[str, Declaration]] = {
+    "max_message_size": Declaration(
+        Size(1), "Longest message, inflated; beyond it 1009.", aliases=("ws_max_size",)
+    ),
+    "max_fragments": Declaration(Whole(1), "Frames that a message may come in; beyond it 1009."),
+    "max_control_frames": Declaration(
+        Whole(1), "Pings, pongs and empty fragments a second, on average; beyond it 1008."
+    ),
+    "deflate": Declaration(
+        Switch(), "Compress messages (permessage-deflate) if the client offers it."
+    ),
+    "deflate_min_size": Declaration(Size(), "Smaller messages are sent as they are."),
+    "deflate_window_bits": Declaration(
+        Whole(9, 15), "Window of the compression, as a power of two; 12 is 4 KiB."
+    ),
+    "deflate_memory_level": Declaration(
+        Whole(1, 9), "Memory of the compressor, from 1 (least) to 9."
     ),
 }

@@ -18,6 +18,7 @@ cdef class ConnectionContext:
     cdef public Py_ssize_t rejected
     cdef public object batch
     cdef public bytearray receive_buffer
+    cdef public object shutdown_grace
     cdef public str scheme
     cdef public object log_rejected
     cdef public object closed

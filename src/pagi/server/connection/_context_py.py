@@ -51,6 +51,7 @@ class ConnectionContext:
         max_connections: beyond this many a new connection is answered with 503.
         receive_buffer: what all connections read into, one after the other; its bytes are
             taken out before anything else can run.
+        shutdown_grace: how long streams without an end may go on when a stop begins, in seconds.
         scheme: of the listener.
         log_rejected: called with ``(client, status, detail)`` for a request that never reached
             the application, or ``None``.
@@ -73,6 +74,7 @@ class ConnectionContext:
         "rejected",
         "scheme",
         "service",
+        "shutdown_grace",
         "timeouts",
     )
 
@@ -87,6 +89,7 @@ class ConnectionContext:
         timeouts: Timeouts | None = None,
         flow: Flow | None = None,
         max_connections: int = 1000,
+        shutdown_grace: float | None = 5.0,
         scheme: str = "http",
         log_rejected: Callable[[str, int, str], None] | None = None,
         closed: Callable[[], None] | None = None,
@@ -100,6 +103,7 @@ class ConnectionContext:
         self.timeouts = timeouts or Timeouts()
         self.flow = flow or Flow()
         self.max_connections = max_connections
+        self.shutdown_grace = shutdown_grace
         self.scheme = scheme
         self.log_rejected = log_rejected
         self.closed = closed

@@ -1,49 +1,30 @@
 # cython: language_level=3
 cimport cython
 
-from pagi.protocol._events_c cimport BodyReceived, RequestReceived
+from pagi.protocol._events_c cimport BodyReceived, BytesReceived, RequestReceived
 from pagi.protocol.http1._connection_c cimport HTTP1Connection
 from pagi.server.connection._context_c cimport ConnectionContext
-from pagi.server.connection._driver_c cimport ConnectionDriver
-from pagi.server.connection._syscalls_c cimport is_cached, move_file
-from pagi.server.connection._transport_c cimport SocketTransport
+from pagi.server.connection._http1_stream_c cimport HTTP1Stream
 from pagi.server.exchange._base_c cimport Exchange
 from pagi.server.exchange._making_c cimport make_http_exchange
+from pagi.server.exchange._websocket_c cimport WebSocketExchange
 
 
-cdef class HTTP1Driver(ConnectionDriver):
-    cdef Exchange _exchange
-    cdef HTTP1Connection _http1
+cdef class HTTP1Driver(HTTP1Stream):
     cdef RequestReceived _request
-    cdef Py_ssize_t _flush_size
     cdef double _head_since
-    cdef double _idle_since
-    cdef Py_ssize_t _inbound
     cdef bint _served
     cdef double _stopping_since
-    cdef Py_ssize_t _stream_id
     cdef dict _template
 
     cpdef _serve_bytes(self, bytes data)
     @cython.locals(machine=HTTP1Connection)
     cdef _walk(self, list events)
+    @cython.locals(exchange=Exchange)
     cdef _handle(self, event)
     @cython.locals(context=ConnectionContext)
     cdef _begin(self, RequestReceived event)
+    @cython.locals(exchange=WebSocketExchange)
+    cdef _begin_websocket(self, RequestReceived event)
     @cython.locals(exchange=Exchange, request=RequestReceived, context=ConnectionContext, template=dict)
     cdef _start(self)
-    cpdef Py_ssize_t buffered_amount(self) except -1
-    cpdef want_body(self)
-    cpdef consumed(self, Py_ssize_t size)
-    cpdef write_informational(self, int status, fields)
-    cpdef write_head(self, int status, fields, size, bint trailers, long long at_least)
-    cpdef write_response(self, int status, fields, bytes data)
-    cpdef write_body(self, bytes data, bint end)
-    cpdef write_trailers(self, fields)
-    @cython.locals(machine=HTTP1Connection, moved=Py_ssize_t)
-    cpdef Py_ssize_t begin_file(self, int descriptor, long long offset, Py_ssize_t count) except -1
-    @cython.locals(own=SocketTransport)
-    cdef _flush_ahead(self)
-    cpdef flush(self)
-    cpdef reset(self, reason)
-    cpdef response_complete(self)

@@ -2,85 +2,58 @@
 
 One source, two builds: compiled as ``_http1_c`` (see ``_http1_c.pxd``).
 
-The driver is the protocol of the transport (it has asyncio's callbacks) and the `Stream` of the
-exchange in progress: HTTP/1 has one at a time. Two rules keep it simple:
-
-* **Bytes in are walked, then flushed.** While the driver walks the machine's events nothing is
-  given to the transport, so that head, body and even pipelined responses leave in one write.
-* **What an application sends between walks is flushed once per turn of the loop**, or at once
-  when it completes the response or there is much of it.
+The driver is the protocol of the transport: it has asyncio's callbacks. Bytes in are walked, then
+flushed: while it walks the machine's events nothing is given to the transport, so that head, body
+and even pipelined responses leave in one write.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from pagi.protocol.errors import RemoteProtocolError
 from pagi.protocol.events import (
     BodyReceived,
+    BytesReceived,
     ConnectionEnded,
     ConnectionFailed,
     MessageComplete,
     RequestReceived,
     StreamReset,
 )
-from pagi.protocol.http1.connection import HTTP1Connection
-from pagi.server.connection.driver import RESOLUTION, ConnectionDriver
+from pagi.protocol.websocket.handshake import refusal_fields
+from pagi.server.connection.driver import RESOLUTION
+from pagi.server.connection.http1_stream import FLUSH_SIZE, HTTP1Stream
 from pagi.server.connection.kernel import unread
-from pagi.server.connection.sendfile import (
-    PIECE_SIZE,
-    WINDOW_SIZE,
-    read_cached,
-    read_piece,
-    send_window,
-)
-from pagi.server.connection.syscalls import is_cached, move_file
 from pagi.server.exchange.making import make_http_exchange
+from pagi.server.exchange.websocket import WebSocketExchange
 
 if TYPE_CHECKING:
-    from pagi.protocol.events import Fields
     from pagi.server.connection.context import ConnectionContext
 
 __all__ = ["HTTP1Driver"]
 
-#: Output that is not flushed by the end of the turn of the loop, but at once.
-FLUSH_SIZE: Final = 65_536
-
 #: During a stop, how long a connection that is idle may take to begin a last request (seconds).
 STOP_GRACE: Final = 1.0
 
-_NO_FIELDS: Final[list[tuple[bytes, bytes]]] = []
 
-
-class HTTP1Driver(ConnectionDriver):
+class HTTP1Driver(HTTP1Stream):
     """The protocol of one HTTP/1 connection."""
 
     __slots__ = (
-        "_exchange",
-        "_flush_size",
         "_head_since",
-        "_http1",
-        "_idle_since",
-        "_inbound",
         "_request",
         "_served",
         "_stopping_since",
-        "_stream_id",
         "_template",
     )
 
     def __init__(self, context: ConnectionContext) -> None:
-        ConnectionDriver.__init__(self, context)
-        self._http1 = HTTP1Connection(context.http1, context.defaults)
-        self._machine = self._http1
-        self._flush_size = min(FLUSH_SIZE, context.flow.write_high_watermark)
-        self._exchange: Any = None
+        HTTP1Stream.__init__(self, context)
         self._request: Any = None
-        self._stream_id = 0
         self._template: Any = None
         self._served = False
-        self._inbound = 0  # body bytes the application has not taken yet
         self._head_since = 0.0
-        self._idle_since = context.clock.now
         self._stopping_since = 0.0
 
     def _opened(self, full: bool) -> None:
@@ -91,11 +64,12 @@ class HTTP1Driver(ConnectionDriver):
         self._end_exchange(reason, detail, 0)
 
     def _crossed(self, high: bool) -> None:
-        if self._exchange is not None:
+        exchange = self._exchange
+        if exchange is not None:
             if high:
-                self._exchange.above_high_water()
+                exchange.above_high_water()
             else:
-                self._exchange.drained()
+                exchange.drained()
 
     def _writable_again(self) -> None:
         if self._exchange is None and not self._lost:
@@ -161,17 +135,18 @@ class HTTP1Driver(ConnectionDriver):
 
     def _handle(self, event: Any) -> None:
         kind = type(event)
+        exchange = self._exchange  # what it is told may be its end, and the last use of it
         if kind is RequestReceived:
             self._begin(event)
-        elif kind is BodyReceived:
+        elif kind is BodyReceived or kind is BytesReceived:
             self._inbound += len(event.data)
-            if self._exchange is not None:
-                self._exchange.feed(event.data)
+            if exchange is not None:
+                exchange.feed(event.data)
                 if self._inbound >= self._context.flow.read_high_watermark:
                     self._update_reading()
         elif kind is MessageComplete:
-            if self._exchange is not None:
-                self._exchange.feed_end(event.trailers)
+            if exchange is not None:
+                exchange.feed_end(event.trailers)
         elif kind is ConnectionFailed:
             self._failed(event)
         elif kind is StreamReset:
@@ -197,9 +172,23 @@ class HTTP1Driver(ConnectionDriver):
             return
         if self._stopping_since:
             self._http1.close()
-        self._exchange = make_http_exchange(context.service, self, self._client_text)
+        if event.upgrade is not None and event.upgrade == b"websocket":
+            self._begin_websocket(event)
+        else:
+            self._exchange = make_http_exchange(context.service, self, self._client_text)
         # Started after the walk: the body that came with the head is then there to be received.
         self._request = event
+
+    def _begin_websocket(self, event: Any) -> None:
+        exchange = WebSocketExchange(self._context.service, self, self._client_text)
+        try:
+            exchange.read_request(event)
+        except RemoteProtocolError as error:
+            fields = refusal_fields(error)
+            for refusal in self._http1.refuse(error.status, error.detail, error.reason, fields):
+                self._failed(refusal)
+            return
+        self._exchange = exchange
 
     def _start(self) -> None:
         request, self._request = self._request, None
@@ -230,8 +219,9 @@ class HTTP1Driver(ConnectionDriver):
             exchange.disconnected(reason, detail or None, status)
 
     def _go_on(self) -> None:
-        """Take up pipelined requests after a response that was completed between walks."""
-        if self._exchange is None and self._http1.pending and self.writable and not self._lost:
+        """Take up what waits behind a response, or an accept, of between two walks."""
+        ready = self._exchange is None or self._http1.tunnels
+        if ready and self._http1.pending and self.writable and not self._lost:
             self._walk(self._http1.receive_data(b"", self._read_at))
 
     def _refuse_at_capacity(self) -> None:
@@ -264,162 +254,6 @@ class HTTP1Driver(ConnectionDriver):
                 self._transport.resume_reading()
             else:
                 self._transport.pause_reading()
-
-    def want_body(self) -> None:
-        """The application began to read: let the peer send its body."""
-        if self._http1.continue_expected:
-            self._read_at = self._clock.now  # from here on the body is due
-            self._http1.send_informational(self._stream_id, 100, _NO_FIELDS)
-            self._flush_now()
-
-    def consumed(self, size: int) -> None:
-        """The application took ``size`` body bytes: reading may go on."""
-        self._inbound -= size
-        self._http1.consumed(self._stream_id, size)
-        if not self._reading:
-            self._update_reading()
-
-    # ------------------------------------------------------------- writing
-
-    def write_informational(self, status: int, fields: Fields) -> None:
-        """Send a 1xx response."""
-        self._http1.send_informational(self._stream_id, status, fields)
-
-    def write_head(
-        self, status: int, fields: Fields, size: int | None, trailers: bool, at_least: int
-    ) -> None:
-        """Send the head; see `Stream.write_head`."""
-        self._http1.send_head(self._stream_id, status, fields, size, trailers, at_least)
-
-    def write_response(self, status: int, fields: Fields, data: bytes) -> None:
-        """Send a whole response: head, body and end. If it raises nothing was sent."""
-        self._http1.send_response(self._stream_id, status, fields, data)
-
-    def write_body(self, data: bytes, end: bool) -> None:
-        """Send body bytes; ``end`` completes the body."""
-        self._http1.send_body(self._stream_id, data, end)
-
-    def write_trailers(self, fields: Fields) -> None:
-        """Send trailer fields and complete the response."""
-        self._http1.send_trailers(self._stream_id, fields)
-
-    def flush(self) -> None:
-        """End of one ``send``: give the output to the transport now, or once in this turn."""
-        if self._http1.buffered(self._stream_id) >= self._flush_size:
-            self._flush_now()
-        elif not self._walking and not self._flush_scheduled:
-            self._flush_scheduled = True
-            self._context.service.loop.call_soon(self._flush_scheduled_output)
-
-    def _take_output(self) -> list[bytes]:
-        return self._http1.data_to_send()
-
-    def _is_finished(self) -> bool:
-        return self._http1.finished
-
-    def reset(self, reason: str) -> None:
-        """Give the response up: what was written is sent, the rest is visibly missing.
-
-        After the application's own abort nothing more is sent.
-        """
-        self._exchange = None
-        # A body that only the end of the connection delimits would look whole after an orderly one.
-        hard = reason == "app_abort" or self._http1.body_ends_with_connection
-        self._http1.reset(self._stream_id, reason)
-        if hard:
-            self.abort(reason)
-        elif not self._walking:
-            self._flush_now()
-
-    def response_complete(self) -> None:
-        """The exchange needs the stream no more."""
-        self._exchange = None
-        if self._walking:
-            return
-        self._flush_now()
-        self._idle_since = self._read_at = self._clock.now
-        if self._http1.pending:
-            self._context.service.loop.call_soon(self._go_on)
-        if not self._reading:
-            self._update_reading()
-
-    def buffered_amount(self) -> int:
-        """Bytes accepted and not yet given to the operating system."""
-        if self._lost:
-            return 0
-        amount: int = self._http1.buffered(self._stream_id)
-        return amount + int(self._transport.get_write_buffer_size())
-
-    def begin_file(self, descriptor: int, offset: int, count: int) -> int:
-        """Send of ``count`` bytes of a regular file what needs no waiting; see `Stream`."""
-        machine = self._http1
-        machine.expect_body(self._stream_id, count)
-        if self._lost or not self.writable:
-            return 0
-        if self._raw_socket() < 0 or not machine.is_body_raw():
-            data = read_cached(descriptor, offset, min(count, PIECE_SIZE))
-            machine.send_body(self._stream_id, data)
-            self.flush()
-            return len(data)
-        count = min(count, WINDOW_SIZE)
-        if not is_cached(descriptor, offset, count):
-            return 0
-        self._flush_ahead()
-        moved = -1
-        if not self._lost and not self._transport.get_write_buffer_size():
-            moved = move_file(self._raw_socket(), descriptor, offset, count)
-        if moved <= 0:
-            return 0
-        machine.account_body(self._stream_id, moved)
-        self._write_moved += moved
-        return moved
-
-    def _flush_ahead(self) -> None:
-        """Flush what a file follows at once, so that they share a segment where that can be."""
-        own = self._own
-        if own is not None:
-            own.more_follows = True
-        self._flush_now()
-        if own is not None:
-            own.more_follows = False
-
-    async def write_file(self, descriptor: int, offset: int, count: int) -> int:
-        """Send ``count`` bytes of a regular file as body bytes, without ending the body.
-
-        By ``sendfile`` where the framing leaves the bytes as they are and the transport owns a
-        plain socket; whatever the socket does not take at once goes through the transport, which
-        knows how to wait.
-        """
-        machine = self._http1
-        machine.expect_body(self._stream_id, count)
-        self._flush_now()
-        loop = self._context.service.loop
-        out = self._raw_socket() if machine.is_body_raw() else -1
-        sent = 0
-        while sent < count and not self._lost:
-            if out >= 0 and not self._transport.get_write_buffer_size():
-                moved = await send_window(loop, out, descriptor, offset + sent, count - sent)
-                if moved >= 0 and not self._lost:
-                    if moved == 0:
-                        break
-                    machine.account_body(self._stream_id, moved)
-                    self._write_moved += moved
-                    sent += moved
-                    continue
-                if self._lost:
-                    break
-            size = min(PIECE_SIZE, count - sent)
-            data = await read_piece(loop, descriptor, offset + sent, size)
-            if not data or self._lost:
-                break
-            machine.send_body(self._stream_id, data)
-            sent += len(data)
-            if out >= 0:
-                await self.drain_all()
-            else:
-                self._flush_now()
-                await self.drain()
-        return sent
 
     # ------------------------------------------------------------- what the worker calls
 
@@ -479,6 +313,10 @@ class HTTP1Driver(ConnectionDriver):
         if self._received is not None:
             self._serve_received(False)
         self.expect_stop()
+        grace = self._context.shutdown_grace
+        exchange = self._exchange
+        if exchange is not None and grace is not None:
+            exchange.shut_down(grace)
         idle = self._exchange is None and self._served and self._http1.idle
         if idle and not unread(self._raw_socket()):
             self._close("server_shutdown")

@@ -22,6 +22,7 @@ cdef class Exchange:
     cdef bint _request_complete
     cdef object _request_trailers
     cdef bint _final_given
+    cdef bint _native
     cdef int _disconnect_receives
     cdef object _waiter
     cdef double _started_at
@@ -30,6 +31,7 @@ cdef class Exchange:
     cpdef feed(self, data)
     cpdef feed_end(self, trailers)
     cpdef disconnected(self, reason, detail=*, int status=*)
+    cpdef shut_down(self, double grace)
     cpdef above_high_water(self)
     cpdef drained(self)
     cpdef app_finished(self, error)
@@ -38,6 +40,7 @@ cdef class Exchange:
     @cython.locals(size=Py_ssize_t, count=Py_ssize_t)
     cdef bytes _join_some(self, list body)
     cdef dict _take_disconnect(self)
+    cdef dict _disconnect_message(self)
     cdef _wake(self)
     cdef _log(self, reason)
     cpdef _send_server_error(self)

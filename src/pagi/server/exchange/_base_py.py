@@ -49,6 +49,7 @@ class Exchange:
         "_body",
         "_disconnect_receives",
         "_final_given",
+        "_native",
         "_phase",
         "_request_complete",
         "_request_trailers",
@@ -79,6 +80,7 @@ class Exchange:
         self._request_complete = False
         self._request_trailers: Any = None
         self._final_given = False
+        self._native = False  # the scope is of type sse
         self._disconnect_receives = 0
         self._waiter: Any = None
         self._started_at = 0.0
@@ -125,6 +127,9 @@ class Exchange:
         if self._waiter is not None:
             self._wake()
         self._log(reason)
+
+    def shut_down(self, grace: float) -> None:
+        """Learn that a stop begins: what has no end of its own gets one in ``grace`` seconds."""
 
     def above_high_water(self) -> None:
         """Learn that the buffered amount crossed the high mark."""
@@ -187,6 +192,8 @@ class Exchange:
             "body": data,
             "more_body": not complete,
         }
+        if self._native:
+            message["type"] = "sse.request"
         if complete:
             self._final_given = True
             if self._request_trailers is not None:
@@ -213,10 +220,13 @@ class Exchange:
         self._disconnect_receives += 1
         if self._disconnect_receives > MAX_DISCONNECT_RECEIVES:
             raise MessageError(
-                f"receive() was called {MAX_DISCONNECT_RECEIVES} times after http.disconnect; "
-                "leave the loop when it arrives"
+                f"receive() was called {MAX_DISCONNECT_RECEIVES} times after the disconnect"
+                " message; leave the loop when it arrives"
             )
-        message: dict[str, Any] = {"type": "http.disconnect"}
+        return self._disconnect_message()
+
+    def _disconnect_message(self) -> dict[str, Any]:
+        message: dict[str, Any] = {"type": "sse.disconnect" if self._native else "http.disconnect"}
         if self.connection.disconnect_reason is not None:
             message["reason"] = self.connection.disconnect_reason
         return message

@@ -12,6 +12,9 @@ cdef class ConnectionState:
     cdef public bint response_started
     cdef public bint response_complete
     cdef public bint aborted
+    cdef public object close_code
+    cdef public object close_reason
+    cdef public object round_trip
 
     cpdef bint complete(self)
     cpdef disconnect(self, reason, detail)

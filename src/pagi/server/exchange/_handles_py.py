@@ -26,10 +26,13 @@ class ConnectionState:
         "_owner",
         "_service",
         "aborted",
+        "close_code",
+        "close_reason",
         "disconnect_detail",
         "disconnect_reason",
         "response_complete",
         "response_started",
+        "round_trip",
     )
 
     def __init__(self, owner: Any, service: Any) -> None:
@@ -42,6 +45,9 @@ class ConnectionState:
         self.response_started = False
         self.response_complete = False
         self.aborted = False
+        self.close_code: int | None = None
+        self.close_reason: str | None = None
+        self.round_trip: float | None = None
 
     @property
     def is_connected(self) -> bool:

@@ -15,8 +15,10 @@ cdef class HTTPExchange(Exchange):
     cdef bint _trailers
     cdef bint _head_only
 
-    @cython.locals(scope=dict, head=RequestReceived, service=Service, advertised=dict, raw_path=bytes, runner=AppRunner)
+    @cython.locals(scope=dict, service=Service, runner=AppRunner)
     cpdef start(self, request, dict template)
+    @cython.locals(scope=dict, head=RequestReceived, service=Service, advertised=dict, raw_path=bytes)
+    cdef dict _make_scope(self, RequestReceived request, dict template)
     cdef _send_start(self, dict message)
     cdef _send_body(self, dict message)
     cdef _write_whole(self, bytes data)

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["HTTPExchange"]
 
 _EXPECTED: Final = {
-    IDLE: "http.response.start",
+    IDLE: "http.response.start or sse.start",
     STARTED: "http.response.body",
     BODY: "http.response.body",
     TRAILERS: "http.response.trailers",
@@ -64,6 +64,24 @@ class HTTPExchange(Exchange):
     def start(self, request: RequestReceived, template: dict[str, Any]) -> None:
         """Build the scope and call the application."""
         service = self._service
+        scope = self._make_scope(request, template)
+        if request.end:
+            self._request_complete = True
+        if service.log_access is not None:
+            self._scope = scope
+            self._started_at = service.time()
+        runner = service.runner
+        if runner.start(service.app, self, scope):
+            error = runner.error
+            self.app_finished(error)
+            if error is not None:
+                runner.error = None
+                if isinstance(error, (KeyboardInterrupt, SystemExit)):
+                    # Not here: the answers of this turn are still to be written.
+                    service.loop.call_soon(_raise, error)
+
+    def _make_scope(self, request: RequestReceived, template: dict[str, Any]) -> dict[str, Any]:
+        service = self._service
         scope: dict[str, Any] = template.copy()
         head = request
         if head.http_version != "1.1":
@@ -90,20 +108,7 @@ class HTTPExchange(Exchange):
         scope["pagi.transport"] = self._transport
         if service.state is not None:
             scope["state"] = service.state.copy()
-        if head.end:
-            self._request_complete = True
-        if service.log_access is not None:
-            self._scope = scope
-            self._started_at = service.time()
-        runner = service.runner
-        if runner.start(service.app, self, scope):
-            error = runner.error
-            self.app_finished(error)
-            if error is not None:
-                runner.error = None
-                if isinstance(error, (KeyboardInterrupt, SystemExit)):
-                    # Not here: the answers of this turn are still to be written.
-                    service.loop.call_soon(_raise, error)
+        return scope
 
     def send(self, message: Message) -> Awaitable[None]:
         """Take a message of the application; done at once unless the client is slow."""

@@ -11,9 +11,9 @@ from pagi.server.exchange._handles_c cimport ConnectionState, TransportState
 __all__ = ["make_http_exchange"]
 
 
-cpdef HTTPExchange make_http_exchange(Service service, Stream stream, client):
+cpdef SSEExchange make_http_exchange(Service service, Stream stream, client):
     """Make the exchange of one http scope."""
-    cdef HTTPExchange exchange = HTTPExchange.__new__(HTTPExchange)
+    cdef SSEExchange exchange = SSEExchange.__new__(SSEExchange)
     cdef ConnectionState connection = ConnectionState.__new__(ConnectionState)
     cdef TransportState transport = TransportState.__new__(TransportState)
     connection._owner = exchange

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pagi.server.exchange.http import HTTPExchange
+from pagi.server.exchange.sse import SSEExchange
 
 __all__ = ["make_http_exchange"]
 
-make_http_exchange = HTTPExchange
+make_http_exchange = SSEExchange

@@ -13,6 +13,10 @@ cdef class Service:
     cdef public object log_access
     cdef public object logger
     cdef public object loop
+    cdef public bint native
+    cdef public object sse
+    cdef public object websocket
+    cdef public object websocket_limits
     cdef public str root_path
     cdef public AppRunner runner
     cdef public dict scope_template

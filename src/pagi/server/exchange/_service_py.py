@@ -12,13 +12,15 @@ from contextvars import Context
 from typing import Any
 
 from pagi.interface.callables import App
+from pagi.interface.native import is_native
 from pagi.interface.tokens import (
     ASGI_SPEC_VERSION,
     ASGI_VERSION,
     PAGI_SPEC_VERSION,
     PAGI_VERSION,
 )
-from pagi.server.config.settings import Flow
+from pagi.protocol.websocket.limits import WebSocketLimits
+from pagi.server.config.settings import SSE, Flow, WebSockets
 from pagi.server.exchange.opening import OpenFiles
 from pagi.server.exchange.tasks import AppRunner
 
@@ -31,6 +33,7 @@ HTTP_EXTENSIONS = (
     "http.response.pathsend",
     "http.response.trailers",
     "http.response.zerocopysend",
+    "sse",
 )
 
 
@@ -44,6 +47,10 @@ class Service:
         flow: water marks and other bounds of the flow of bodies.
         state: the lifespan's state, or ``None`` if the application has no lifespan; every scope
             gets a shallow copy.
+        native: the application receives scopes of type sse.
+        sse: deadlines of event streams.
+        websocket: queue, deadlines and origins of WebSockets.
+        websocket_limits: what the peer of a WebSocket may make us hold.
         root_path: what the application is mounted at; begins every ``path``.
         runner: runs the application's coroutines.
         log_access: called with ``(client, scope, status, sent, seconds, reason)`` at the end of
@@ -64,11 +71,15 @@ class Service:
         "log_access",
         "logger",
         "loop",
+        "native",
         "root_path",
         "runner",
         "scope_template",
+        "sse",
         "state",
         "time",
+        "websocket",
+        "websocket_limits",
     )
 
     def __init__(
@@ -82,6 +93,10 @@ class Service:
         root_path: str = "",
         log_access: Callable[..., None] | None = None,
         time: Callable[[], float] | None = None,
+        native: bool | None = None,
+        sse: SSE | None = None,
+        websocket: WebSockets | None = None,
+        websocket_limits: WebSocketLimits | None = None,
         check: Callable[[str, Any], None] | None = None,
         logger: logging.Logger | None = None,
     ) -> None:
@@ -89,6 +104,10 @@ class Service:
         self.loop = loop
         self.flow = flow or Flow()
         self.state = state
+        self.native = is_native(app) if native is None else native
+        self.sse = sse or SSE()
+        self.websocket = websocket or WebSockets()
+        self.websocket_limits = websocket_limits or WebSocketLimits()
         self.root_path = root_path
         self.files = OpenFiles(loop)
         self.runner = AppRunner(loop, context or Context())

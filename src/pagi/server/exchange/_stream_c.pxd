@@ -10,6 +10,7 @@ cdef class Stream:
     cpdef write_response(self, int status, fields, bytes data)
     cpdef write_body(self, bytes data, bint end)
     cpdef write_trailers(self, fields)
+    cpdef int switch(self, fields) except -1
     cpdef Py_ssize_t begin_file(self, int descriptor, long long offset, Py_ssize_t count) except -1
     cpdef flush(self)
     cpdef reset(self, reason)

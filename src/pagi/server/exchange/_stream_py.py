@@ -61,6 +61,13 @@ class Stream:
     def write_trailers(self, fields: Fields) -> None:
         """Send trailer fields and complete the response."""
 
+    def switch(self, fields: Fields) -> int:
+        """Accept another protocol: body bytes are opaque from now on, in both directions.
+
+        Returns the status that was sent. If it raises nothing was sent.
+        """
+        return 0
+
     def begin_file(self, descriptor: int, offset: int, count: int) -> int:
         """Send of ``count`` bytes of an open regular file what needs no waiting.
 

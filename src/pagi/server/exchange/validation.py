@@ -54,6 +54,13 @@ def _is_path(value: Any) -> bool:
     return isinstance(value, str) or hasattr(value, "__fspath__")
 
 
+def _is_seconds(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and value >= 0
+
+
+_TEXT: Final = ("a str", lambda v: isinstance(v, str))
+_OPTIONAL_TEXT: Final = ("a str", lambda v: v is None or isinstance(v, str))
+_SECONDS: Final = ("a number of seconds, from 0 up", _is_seconds)
 _FIELDS: Final = ("a list of pairs [name, value] of bytes", _is_fields)
 _FLAG: Final = ("a bool", _is_flag)
 _COUNT: Final = ("a non-negative int", _is_optional_count)
@@ -83,6 +90,35 @@ _SHAPES: Final[Mapping[str, Mapping[str, tuple[bool, str, _Check]]]] = {
         "offset": (False, *_COUNT),
         "count": (False, *_COUNT),
         "more_body": (False, *_FLAG),
+    },
+    "sse.start": {
+        "status": (False, "an int from 200 to 999", lambda v: _is_integer(v) and 200 <= v <= 999),
+        "headers": (False, *_FIELDS),
+    },
+    "sse.send": {
+        "data": (True, *_TEXT),
+        "event": (False, *_OPTIONAL_TEXT),
+        "id": (False, *_OPTIONAL_TEXT),
+        "retry": (False, *_COUNT),
+    },
+    "sse.comment": {"comment": (True, *_TEXT)},
+    "sse.keepalive": {"interval": (True, *_SECONDS), "comment": (False, *_TEXT)},
+    "sse.close": {"reason": (False, *_OPTIONAL_TEXT)},
+    "websocket.accept": {
+        "subprotocol": (False, *_OPTIONAL_TEXT),
+        "headers": (False, *_FIELDS),
+    },
+    "websocket.send": {
+        "text": (False, *_OPTIONAL_TEXT),
+        "bytes": (False, "bytes", lambda v: v is None or _is_bytes(v)),
+    },
+    "websocket.keepalive": {
+        "interval": (True, *_SECONDS),
+        "timeout": (False, "seconds", lambda v: v is None or _is_seconds(v)),
+    },
+    "websocket.close": {
+        "code": (False, "an int", lambda v: v is None or _is_integer(v)),
+        "reason": (False, *_OPTIONAL_TEXT),
     },
     "http.response.early_hint": {"links": (True, "a list of bytes", _is_links)},
 }

@@ -6,6 +6,7 @@ Timeline of a stop::
                    from here on requests are answered with ``Connection: close``;
                    what the kernel already accepted is taken, then the listeners are closed
     at once        idle connections close
+    shutdown_grace  event streams are ended, WebSockets closed (1012), spread over this time
     … grace …      ends as soon as the last request has ended
     shutdown_timeout  connections are aborted, applications cancelled and waited for
     always         lifespan.shutdown, then the access log is flushed
@@ -143,6 +144,7 @@ class Worker:
     def _make_context(self, loop: asyncio.AbstractEventLoop) -> ConnectionContext:
         config = self._config
         log = self._access_log
+        interface = config.application.interface
         self._service = Service(
             self._app,
             loop,
@@ -150,6 +152,10 @@ class Worker:
             state=self._lifespan.state,
             context=self._lifespan.context,
             root_path=config.application.root_path,
+            native=None if interface == "auto" else interface == "pagi",
+            sse=config.sse,
+            websocket=config.websocket,
+            websocket_limits=config.websocket_limits,
             log_access=None if log is None else log.log,
             time=perf_counter,
             check=check_message if config.application.validate_events else None,
@@ -163,6 +169,7 @@ class Worker:
             timeouts=config.timeouts,
             flow=config.flow,
             max_connections=config.listening.connection_limit(),
+            shutdown_grace=config.process.shutdown_grace,
             log_rejected=None if log is None else log.log_rejected,
             closed=self._connection_closed,
         )

@@ -1,0 +1,23 @@
+# cython: language_level=3
+cdef class Vigil:
+    cdef object _alarm
+    cdef double _close_at
+    cdef object _exchange
+    cdef double _idle_at
+    cdef double _idle_timeout
+    cdef double _interval
+    cdef object _loop
+    cdef double _ping_at
+    cdef long _ping_count
+    cdef double _pinged
+    cdef double _pinged_at
+    cdef double _stop_at
+    cdef double _timeout
+
+    cpdef keep_alive(self, double interval, double timeout)
+    cpdef moved(self)
+    cpdef answered(self, bytes payload)
+    cpdef stop_within(self, double seconds)
+    cpdef await_close(self, timeout)
+    cpdef end(self)
+    cdef _due(self)
