@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -162,12 +163,15 @@ def command(target: str, folder: Path, *options: str) -> Iterator[Command]:
 
 def _port_of(process: subprocess.Popen[bytes], log: Path) -> int:
     """Wait until the server says where it serves."""
-    while True:
+    end = monotonic() + TIMEOUT
+    text = ""
+    while monotonic() < end:
         text = log.read_text(encoding="utf-8")
-        if match := re.search(r"serving on http://[^\s:]+:(\d+)", text):
+        if match := re.search(r"(?:serving|listening) on http://[^\s:]+:(\d+)", text):
             return int(match[1])
         try:
             process.wait(0.05)
         except subprocess.TimeoutExpired:
             continue
         pytest.fail(f"pagi run ended: {text}")
+    pytest.fail(f"pagi run does not serve: {text}")
