@@ -5,8 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from pagi.server.config import OPTIONS
-from pagi.server.config.kinds import Choice, FileOrOff, LogFormat, Mount, Switch
+from pagi.server.config.kinds import Choice, FileOrOff, LogFormat, Mount, Origins, Switch
 from pagi.server.config.listen_kinds import Host, Listens, Mode
+
+_NUMBERS = {
+    "write_high_watermark": "70000",
+    "ws_deflate_window_bits": "15",
+    "ws_deflate_memory_level": "9",
+}
 
 
 def sample(name: str) -> tuple[str, Any]:
@@ -19,12 +25,14 @@ def sample(name: str) -> tuple[str, Any]:
         text = next(word for word in reversed(kind.words) if word != option.default)
     elif isinstance(kind, Listens):
         text = "127.0.0.2:81,unix:/run/x.sock"
+    elif isinstance(kind, Origins):
+        text = "https://example.org,http://[::1]:81"
     elif isinstance(kind, FileOrOff):
         text = "/run/other"
     elif isinstance(kind, (Host, Mount, LogFormat, Mode)):
         text = {Host: "::1", Mount: "/mount", LogFormat: "%h", Mode: "0640"}[type(kind)]
     else:
-        text = "70000" if name == "write_high_watermark" else "19"
+        text = _NUMBERS.get(name, "19")
     value = kind.read(text)
     assert value != option.default
     return text, value

@@ -10,6 +10,7 @@ from dataclasses import FrozenInstanceError, fields
 import pytest
 
 from pagi.protocol.http1.limits import HTTP1Limits
+from pagi.protocol.websocket.limits import WebSocketLimits
 from pagi.server.config import (
     OPTION_NAMES,
     OPTIONS,
@@ -22,7 +23,7 @@ from pagi.server.config import (
     load,
 )
 from pagi.server.config.kinds import Choice
-from pagi.server.config.settings import HTTP1_DECLARATIONS
+from pagi.server.config.settings import HTTP1_DECLARATIONS, WEBSOCKET_DECLARATIONS
 
 
 @pytest.mark.parametrize("name", SLICES)
@@ -37,8 +38,10 @@ def test_every_slice_is_made_without_arguments_and_frozen(name: str) -> None:
 def test_every_field_of_every_slice_is_an_option() -> None:
     for name, slice_type in SLICES.items():
         for field in fields(slice_type):
-            assert OPTIONS[field.name].slice_name == name
+            options = [o for o in OPTIONS.values() if (o.slice_name, o.field) == (name, field.name)]
+            assert len(options) == 1, field.name
     assert set(HTTP1_DECLARATIONS) == {field.name for field in fields(HTTP1Limits)}
+    assert set(WEBSOCKET_DECLARATIONS) == {field.name for field in fields(WebSocketLimits)}
 
 
 def test_names_flags_and_variables_are_unique() -> None:
@@ -89,6 +92,8 @@ def test_words_of_choices_are_those_of_the_types() -> None:
         "loop": ("auto", "asyncio", "uvloop"),
         "transports": ("auto", "pagi", "aiofastnet", "asyncio"),
         "lifespan": ("auto", "on", "off"),
+        "interface": ("auto", "pagi", "asgi"),
+        "ws_overflow": ("pause", "1008", "1013"),
         "env": ("development", "production", "none"),
         "log_level": ("debug", "info", "warning", "error"),
         "log_format": ("text", "json"),

@@ -379,7 +379,7 @@ async def test_connect_is_not_served() -> None:
 @pytest.mark.spec("HTTP-29")
 async def test_an_upgrade_that_is_not_offered_is_ignored() -> None:
     peer = Peer()
-    await peer.send(get("/", "Connection: upgrade", "Upgrade: websocket"))
+    await peer.send(get("/", "Connection: upgrade", "Upgrade: h2c"))
     await peer.request.answer()
 
     assert peer.request.scope["type"] == "http"

@@ -208,7 +208,7 @@ class Application:
     interface: Interface = option(
         "auto",
         _INTERFACE,
-        "pagi gives event streams a scope of their own, asgi does not; auto asks the application.",
+        "Event streams have a scope of their own with pagi; auto asks the application.",
     )
     root_path: str = option("", Mount(), "Path prefix that a proxy in front has removed.")
     env: Environment = option(
