@@ -33,7 +33,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Reads the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
-        description="Measures the server against its peers, in CPU time per request.",
+        description="Measures the server against its peers, in CPU time per request or message.",
     )
     parser.add_argument("--quick", action="store_true", help="one short round, a smoke test")
     parser.add_argument("--scenarios", metavar="A,B", help="only these scenarios")
@@ -69,12 +69,12 @@ def show(scenarios: Iterable[Scenario], servers: Iterable[Server]) -> None:
     """Prints what could be measured here."""
     print("Scenarios")
     for scenario in scenarios:
-        print(f"  {scenario.name:14} {scenario.title} [{scenario.kind.value}]")
+        print(f"  {scenario.name:22} {scenario.title} [{scenario.unit}]")
     print("Servers")
     for server in servers:
         missing = server.missing()
         state = f"not installed: {missing}" if missing else server.version()
-        print(f"  {server.name:14} {state}")
+        print(f"  {server.name:22} {state}")
 
 
 def effort(options: argparse.Namespace) -> Effort:

@@ -2,24 +2,19 @@
 #ifndef BENCHMARKS_ANSWERS_H
 #define BENCHMARKS_ANSWERS_H
 
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
 #include <strings.h>
+
+#include "chunked.h"
 
 #define HEAD_SIZE 4096
 
 enum phase { CLOSED, SENDING, HEAD, COUNTED, CHUNKED, UNTIL_CLOSE, AWAIT_CLOSE, RESTING };
-enum chunk_part {
-    CHUNK_SIZE, CHUNK_LINE, CHUNK_DATA, CHUNK_END, TRAILER_START, TRAILER_LINE, LAST_FEED,
-};
 enum mode { KEEP, CLOSE, HOLD };
-enum error { CONNECT, BROKEN, STATUS, FRAMING, LENGTH, CONTENT, TIMEOUT, ERROR_KINDS };
 
 struct connection {
     int descriptor;
     enum phase phase;
-    enum chunk_part chunk_part;
+    struct chunks chunks;
     int last_answer; /* the head said Connection: close */
     size_t sent;
     uint64_t body_seen, remaining, started;
@@ -30,10 +25,6 @@ struct connection {
 static char *expected; /* the body that every answer has to have; NULL: only its length counts */
 static uint64_t expected_size;
 static enum mode mode;
-
-/* Both end the work on the answer: afterwards the connection may already be in its next request. */
-static void complete(struct connection *connection);
-static void give_up(struct connection *connection, enum error kind);
 
 static int starts_with(const char *line, size_t length, const char *name)
 {
@@ -55,8 +46,7 @@ static int read_fields(struct connection *connection, const char *end)
             connection->remaining = strtoull(line + 15, NULL, 10);
         } else if (starts_with(line, length, "transfer-encoding:")) {
             connection->phase = CHUNKED;
-            connection->chunk_part = CHUNK_SIZE;
-            connection->remaining = 0;
+            memset(&connection->chunks, 0, sizeof connection->chunks);
         } else if (starts_with(line, length, "connection: close")) {
             connection->last_answer = 1;
         }
@@ -65,7 +55,6 @@ static int read_fields(struct connection *connection, const char *end)
     return connection->phase != UNTIL_CLOSE || mode == CLOSE;
 }
 
-/* Counts and compares body bytes; returns 0 after a difference. */
 static int take_body(struct connection *connection, const char *data, size_t size)
 {
     uint64_t seen = connection->body_seen;
@@ -76,66 +65,10 @@ static int take_body(struct connection *connection, const char *data, size_t siz
     return 0;
 }
 
-static int hex_digit(char byte)
-{
-    if (byte >= '0' && byte <= '9')
-        return byte - '0';
-    byte |= 0x20;
-    return byte >= 'a' && byte <= 'f' ? byte - 'a' + 10 : -1;
-}
-
-/* Decodes chunked coding byte-wise around the data, which is taken in one piece. */
-static void take_chunked(struct connection *connection, const char *data, const char *end)
-{
-    while (data < end) {
-        size_t left = (size_t)(end - data);
-        switch (connection->chunk_part) {
-        case CHUNK_SIZE:
-            if (hex_digit(*data) >= 0) {
-                connection->remaining = connection->remaining * 16 + (uint64_t)hex_digit(*data++);
-                break;
-            }
-            connection->chunk_part = CHUNK_LINE;
-            break;
-        case CHUNK_LINE:
-            if (*data++ == '\n')
-                connection->chunk_part = connection->remaining ? CHUNK_DATA : TRAILER_START;
-            break;
-        case CHUNK_DATA:
-            left = left < connection->remaining ? left : (size_t)connection->remaining;
-            if (!take_body(connection, data, left))
-                return;
-            data += left;
-            connection->remaining -= left;
-            if (!connection->remaining)
-                connection->chunk_part = CHUNK_END;
-            break;
-        case CHUNK_END:
-            if (*data++ == '\n')
-                connection->chunk_part = CHUNK_SIZE;
-            break;
-        case TRAILER_START:
-            connection->chunk_part = *data == '\r' ? LAST_FEED : TRAILER_LINE;
-            data++;
-            break;
-        case TRAILER_LINE:
-            if (*data++ == '\n')
-                connection->chunk_part = TRAILER_START;
-            break;
-        case LAST_FEED:
-            if (left > 1)
-                give_up(connection, FRAMING);
-            else
-                complete(connection);
-            return;
-        }
-    }
-}
-
 static void take_bytes(struct connection *connection, const char *data, size_t size)
 {
     if (connection->phase == CHUNKED) {
-        take_chunked(connection, data, data + size);
+        take_chunked(connection, &connection->chunks, data, data + size);
     } else if (connection->phase == UNTIL_CLOSE) {
         take_body(connection, data, size);
     } else {

@@ -6,6 +6,8 @@ request, as applications do: a server that recognised a shared object would meas
 
 from __future__ import annotations
 
+import asyncio
+import itertools
 import json
 import os
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -35,6 +37,10 @@ def pattern(size: int) -> bytes:
 
 TEN_KIB = pattern(10 * 1024)
 CHUNK = pattern(1024)
+EVENT_COUNT = 100
+"""Events that one publication makes."""
+EVENT_DATA = pattern(64).replace(b"\n", b" ")
+GREETING_SIZE = 32
 
 try:
     orjson: Any = import_module("orjson")
@@ -147,6 +153,98 @@ async def static(scope: Scope, receive: Receive, send: Send) -> None:
     await send({"type": "http.response.pathsend", "path": path})
 
 
+def numbered_text(number: int, size: int) -> str:
+    """Returns a message of `size` characters: its number, and what makes up the length."""
+    return f"{number:08x}{pattern(size - 8).decode()}"
+
+
+def numbered_event(number: int) -> bytes:
+    """Returns an event as it goes over the wire."""
+    return b"id: %08x\ndata: %b\n\n" % (number, EVENT_DATA)
+
+
+EVENT_NUMBERS = itertools.count(1)
+SUBSCRIBERS: set[asyncio.Queue[bytes]] = set()
+MEMBERS: set[Send] = set()
+
+
+async def until_gone(receive: Receive, queue: asyncio.Queue[bytes]) -> None:
+    """Waits for the end of the connection, and tells it by an empty event."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    queue.put_nowait(b"")
+
+
+async def events(scope: Scope, receive: Receive, send: Send) -> None:
+    """A stream of all events that are published from its first event, the greeting, on."""
+    queue: asyncio.Queue[bytes] = asyncio.Queue()
+    gone = asyncio.ensure_future(until_gone(receive, queue))
+    SUBSCRIBERS.add(queue)
+    queue.put_nowait(numbered_event(0))
+    try:
+        await send(
+            {
+                "type": "http.response.start",
+                "status": 200,
+                "headers": [(b"content-type", b"text/event-stream")],
+            }
+        )
+        while event := await queue.get():
+            await send({"type": "http.response.body", "body": event, "more_body": True})
+    finally:
+        SUBSCRIBERS.discard(queue)
+        gone.cancel()
+
+
+def give_next_event() -> None:
+    """Makes an event and gives it to all subscribers."""
+    event = numbered_event(next(EVENT_NUMBERS))
+    for queue in SUBSCRIBERS:
+        queue.put_nowait(event)
+
+
+async def publish(scope: Scope, receive: Receive, send: Send) -> None:
+    """Makes events all at once: subscribers find them together."""
+    for _ in range(EVENT_COUNT):
+        give_next_event()
+    await answer(send, b"%d" % EVENT_COUNT)
+
+
+async def publish_singly(scope: Scope, receive: Receive, send: Send) -> None:
+    """Makes events one by one: all subscribers have sent each before there is another."""
+    for _ in range(EVENT_COUNT):
+        give_next_event()
+        await asyncio.sleep(0)
+    await answer(send, b"%d" % EVENT_COUNT)
+
+
+async def echo(scope: Scope, receive: Receive, send: Send) -> None:
+    """Sends back what comes."""
+    await receive()
+    await send({"type": "websocket.accept"})
+    while (message := await receive())["type"] == "websocket.receive":
+        text = message.get("text")
+        if text is not None:
+            await send({"type": "websocket.send", "text": text})
+        else:
+            await send({"type": "websocket.send", "bytes": message["bytes"]})
+
+
+async def broadcast(scope: Scope, receive: Receive, send: Send) -> None:
+    """Sends what comes to everyone who has been greeted, as chat rooms do."""
+    await receive()
+    await send({"type": "websocket.accept"})
+    MEMBERS.add(send)
+    await send({"type": "websocket.send", "text": numbered_text(0, GREETING_SIZE)})
+    try:
+        while (message := await receive())["type"] == "websocket.receive":
+            text = message["text"]
+            for member in tuple(MEMBERS):
+                await member({"type": "websocket.send", "text": text})
+    finally:
+        MEMBERS.discard(send)
+
+
 async def lifespan(receive: Receive, send: Send) -> None:
     """Answers the lifespan protocol: nothing to start, nothing to stop."""
     while True:
@@ -165,7 +263,11 @@ ENDPOINTS = {
     "/json-stdlib": json_stdlib,
     "/static/100k.bin": static,
     "/static/10m.bin": static,
+    "/events": events,
+    "/publish": publish,
+    "/publish-singly": publish_singly,
 }
+WEBSOCKETS = {"/echo": echo, "/broadcast": broadcast}
 
 
 async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -182,5 +284,7 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
             }
         )
         await send({"type": "http.response.body", "body": b"Hello, World!"})
+    elif scope["type"] == "websocket":
+        await WEBSOCKETS[scope["path"]](scope, receive, send)
     elif scope["type"] == "lifespan":
         await lifespan(receive, send)

@@ -57,7 +57,7 @@ def _bar(line: Line, x: float, y: float, scale: float) -> list[str]:
 
 
 def _panel(scenario: Scenario, lines: Sequence[Line], x: float, y: float) -> list[str]:
-    parts = [_text(x, y + 14, f"{scenario.title}, {scenario.kind.value}", "title")]
+    parts = [_text(x, y + 14, f"{scenario.title}, {scenario.unit}", "title")]
     figures = [line.figure for line in lines]
     most = min(max(figures), LONGEST * statistics.median(figures))
     scale = (PANEL_WIDTH - LABEL_WIDTH - VALUE_WIDTH) / max(most, 1e-9)

@@ -9,24 +9,12 @@
  * ANSWER_FILE holds the bytes to send; BODY_FILE, if given, follows them by sendfile(2).
  */
 #define _GNU_SOURCE
-#include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <signal.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/epoll.h>
 #include <sys/sendfile.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#define MAX_DESCRIPTORS 65536
-#define MAX_EVENTS 256
+#include "floor.h"
+
 #define READ_SIZE 65536 /* small enough to stay in the second-level cache during uploads */
 
 struct connection {
@@ -39,30 +27,7 @@ static struct connection connections[MAX_DESCRIPTORS];
 static char scratch[READ_SIZE];
 static char *answer;
 static size_t answer_size, body_size, request_size;
-static int body_descriptor = -1, close_after_answer, poller;
-
-static void fail(const char *what)
-{
-    perror(what);
-    exit(1);
-}
-
-static void load_answer(const char *path)
-{
-    struct stat status;
-    int descriptor = open(path, O_RDONLY);
-    if (descriptor < 0 || fstat(descriptor, &status) < 0)
-        fail(path);
-    answer_size = (size_t)status.st_size;
-    answer = malloc(answer_size + 1);
-    for (size_t done = 0; answer && done < answer_size;) {
-        ssize_t count = read(descriptor, answer + done, answer_size - done);
-        if (count <= 0)
-            fail(path);
-        done += (size_t)count;
-    }
-    close(descriptor);
-}
+static int body_descriptor = -1, close_after_answer;
 
 static void open_body(const char *path)
 {
@@ -73,39 +38,11 @@ static void open_body(const char *path)
     body_size = (size_t)status.st_size;
 }
 
-static int listen_on(int port)
-{
-    int one = 1;
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
-    int listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-    if (bind(listener, (struct sockaddr *)&address, sizeof address) < 0)
-        fail("bind");
-    if (listen(listener, 4096) < 0)
-        fail("listen");
-    return listener;
-}
-
-static void watch(int descriptor, uint32_t events, int operation)
-{
-    struct epoll_event event = {.events = events, .data.fd = descriptor};
-    if (epoll_ctl(poller, operation, descriptor, &event) < 0)
-        fail("epoll_ctl");
-}
-
 static void accept_all(int listener)
 {
-    int one = 1, descriptor;
-    while ((descriptor = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
-        if (descriptor >= MAX_DESCRIPTORS) {
-            close(descriptor);
-            continue;
-        }
-        setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    int descriptor;
+    while ((descriptor = accept_next(listener)) >= 0)
         memset(&connections[descriptor], 0, sizeof connections[descriptor]);
-        watch(descriptor, EPOLLIN, EPOLL_CTL_ADD);
-    }
 }
 
 /* One write or sendfile, whichever part of the answer is due. */
@@ -168,7 +105,7 @@ int main(int count, char **arguments)
     }
     signal(SIGPIPE, SIG_IGN);
     request_size = strtoul(arguments[2], NULL, 10);
-    load_answer(arguments[3]);
+    answer = load_file(arguments[3], &answer_size);
     close_after_answer = strcmp(arguments[4], "close") == 0;
     if (count > 5)
         open_body(arguments[5]);

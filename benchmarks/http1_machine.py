@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pagi._build import compiled
@@ -91,7 +92,7 @@ def main() -> None:
             ("POST of 1 KiB", _request, POST),
             ("1000 chunks of 1 byte", _tiny_chunks, CHUNKED),
         ):
-            figure = _microseconds(lambda kind=kind: kind(limits, defaults), run, data)
+            figure = _microseconds(partial(kind, limits, defaults), run, data)
             print(f"{name:16} {label:24} {figure:8.2f} µs")
 
 

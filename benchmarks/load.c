@@ -19,67 +19,31 @@
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <signal.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "answers.h"
+#include "loader.h"
 
 #define READ_SIZE 262144
 #define MAX_EVENTS 256
 #define MAX_ERRORS 1000 /* a server this broken need not be asked any longer */
 #define OPENING 64      /* connections being opened at a time in hold mode: below any backlog */
 #define TIMEOUT_NS 10000000000ull
-#define HISTOGRAM_US (1 << 21)
 #define SOURCES 200 /* loopback source addresses in close mode: no port is reused within its TIME_WAIT */
 
-static const char *error_names[ERROR_KINDS] = {
-    "connect", "broken", "status", "framing", "length", "content", "timeout",
-};
-
 static struct connection *connections;
-static char *request, scratch[READ_SIZE], error_sample[128];
+static char *request, scratch[READ_SIZE];
 static size_t request_size;
-static uint64_t answered, reopened, errors[ERROR_KINDS], total_errors, deadline;
+static uint64_t deadline;
 static uint64_t moment; /* the time of the last finished request */
-static uint32_t histogram[HISTOGRAM_US];
 static int port, poller, connection_count, active, next_connection, second_pass;
 
 static void open_connection(struct connection *connection);
 static void send_request(struct connection *connection);
-
-static uint64_t now(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (uint64_t)time.tv_sec * 1000000000ull + (uint64_t)time.tv_nsec;
-}
-
-static char *load_file(const char *path, size_t *size)
-{
-    struct stat status;
-    int descriptor = open(path, O_RDONLY);
-    if (descriptor < 0 || fstat(descriptor, &status) < 0) {
-        perror(path);
-        exit(1);
-    }
-    char *data = malloc((size_t)status.st_size + 1);
-    *size = 0;
-    for (ssize_t count; (count = read(descriptor, data + *size, 1 << 20)) > 0;)
-        *size += (size_t)count;
-    close(descriptor);
-    return data;
-}
 
 /* Hold mode: the next connection that has not had its request in this pass. */
 static void start_next(void)
@@ -87,8 +51,7 @@ static void start_next(void)
     while (next_connection < connection_count && total_errors < MAX_ERRORS) {
         struct connection *next = &connections[next_connection++];
         if (second_pass && next->phase != RESTING) {
-            errors[BROKEN]++; /* the server did not keep this connection */
-            total_errors++;
+            count_error(BROKEN, NULL, 0); /* the server did not keep this connection */
             continue;
         }
         active++;
@@ -125,14 +88,7 @@ static void shut(struct connection *connection)
 
 static void give_up(struct connection *connection, enum error kind)
 {
-    if (!total_errors && connection->head_used) {
-        size_t length = connection->head_used < 60 ? connection->head_used : 60;
-        for (size_t index = 0; index < length && connection->head[index] >= ' '; index++)
-            if (connection->head[index] != '"' && connection->head[index] != '\\')
-                strncat(error_sample, &connection->head[index], 1);
-    }
-    errors[kind]++;
-    total_errors++;
+    count_error(kind, connection->head, connection->head_used);
     moment = now();
     shut(connection);
     proceed(connection);
@@ -145,9 +101,7 @@ static void complete(struct connection *connection)
         return;
     }
     moment = now();
-    uint64_t elapsed = (moment - connection->started) / 1000;
-    histogram[elapsed < HISTOGRAM_US ? elapsed : HISTOGRAM_US - 1]++;
-    answered++;
+    count_answer(moment - connection->started);
     if (mode == CLOSE) {
         connection->phase = AWAIT_CLOSE;
         return;
@@ -315,31 +269,6 @@ static void hold(void)
     run();
 }
 
-/* Latency in microseconds below which the given share of all answers came. */
-static unsigned percentile(double share)
-{
-    uint64_t seen = 0, wanted = (uint64_t)((double)answered * share);
-    unsigned bucket = 0;
-    while (bucket < HISTOGRAM_US - 1 && (seen += histogram[bucket]) <= wanted)
-        bucket++;
-    return bucket;
-}
-
-static void report(double seconds)
-{
-    struct timespec used;
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
-    printf("{\"requests\": %llu, \"seconds\": %.6f, \"p50_us\": %u, \"p99_us\": %u, "
-           "\"reopened\": %llu, \"client_cpu_seconds\": %.6f, \"sample\": \"%s\", \"errors\": {",
-           (unsigned long long)answered, seconds, percentile(0.5), percentile(0.99),
-           (unsigned long long)reopened, (double)used.tv_sec + (double)used.tv_nsec / 1e9,
-           error_sample);
-    for (int kind = 0; kind < ERROR_KINDS; kind++)
-        printf("%s\"%s\": %llu", kind ? ", " : "", error_names[kind],
-               (unsigned long long)errors[kind]);
-    printf("}}\n");
-}
-
 int main(int count, char **arguments)
 {
     size_t body_size;
@@ -370,6 +299,6 @@ int main(int count, char **arguments)
             open_connection(&connections[index]);
         run();
     }
-    report((double)(now() - start) / 1e9);
+    report((double)(now() - start) / 1e9, processor_seconds());
     return 0;
 }

@@ -1,8 +1,9 @@
-"""The C programs: compiling them, and running the load generator."""
+"""The C programs: compiling them, and running the load generators."""
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import subprocess
 from dataclasses import dataclass
@@ -10,19 +11,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.processes import pinned
-from benchmarks.scenarios import LARGEST_COMPARED, Scenario
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+    from benchmarks.messages import Messages
+    from benchmarks.scenarios import Scenario
 
 SOURCES = Path(__file__).parent
+PROGRAMS = ("floor", "floor_messages", "load", "load_messages")
 PATIENCE_SECONDS = 30.0
 """How much longer than asked the load generator may take; it has time-outs of its own."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What the load generator saw: latencies in microseconds, failures by kind."""
+    """What the load generator saw: right answers, latencies in microseconds, failures by kind."""
 
     requests: int
     seconds: float
@@ -34,11 +38,11 @@ class Outcome:
     sample: str
 
 
-def compile_program(name: str, directory: Path) -> Path:
-    """Compiles `NAME.c` of this package into the directory and returns the program."""
-    program = directory / name
-    subprocess.run(["cc", "-O2", "-o", program, SOURCES / f"{name}.c"], check=True)
-    return program
+def compile_programs(directory: Path) -> None:
+    """Compiles all programs of this package into the directory."""
+    for name in PROGRAMS:
+        source = SOURCES / f"{name}.c"
+        subprocess.run(["cc", "-O2", "-o", directory / name, source], check=True)
 
 
 def _parse(text: str) -> Outcome:
@@ -58,24 +62,35 @@ def _parse(text: str) -> Outcome:
 class LoadGenerator:
     """Loads a server on 127.0.0.1 from a core of its own."""
 
-    def __init__(self, program: Path, core: int, scratch: Path) -> None:
-        """Takes the compiled program, its core, and a directory for request and answer."""
-        self._program = program
+    def __init__(self, programs: Path, core: int, scratch: Path) -> None:
+        """Takes where the programs are, a core, and a directory for requests and answers."""
+        self._programs = programs
         self._core = core
         self._scratch = scratch
+
+    def _file(self, name: str, content: bytes) -> str:
+        path = self._scratch / name
+        path.write_bytes(content)
+        return str(path)
 
     def _command(
         self, scenario: Scenario, port: int, connections: int, seconds: float, mode: str
     ) -> list[str]:
-        request = self._scratch / "request"
-        request.write_bytes(scenario.request(port))
-        body = self._scratch / "body"
-        compared = len(scenario.answer) <= LARGEST_COMPARED and not scenario.file
-        if compared:
-            body.write_bytes(scenario.answer)
-        size = str(len(scenario.answer))
-        start = [str(self._program), str(port), str(request), str(connections), str(seconds)]
-        return [*start, size, mode, *([str(body)] if compared else [])]
+        return [
+            *(str(self._programs / "load"), str(port)),
+            *(self._file("request", scenario.request(port)), str(connections), str(seconds)),
+            *(str(len(scenario.answer)), mode),
+            *([self._file("body", scenario.answer)] if scenario.compared else []),
+        ]
+
+    def _messages_command(self, messages: Messages, port: int, connections: int) -> list[str]:
+        supplement = messages.supplement(port)
+        return [
+            *(str(self._programs / "load_messages"), str(port), str(connections)),
+            *(self._file("request", messages.opening(port)), self._file("body", messages.first())),
+            *(messages.flow.value, str(messages.count)),
+            *([self._file("supplement", supplement)] if supplement else []),
+        ]
 
     @contextlib.contextmanager
     def _started(self, command: list[str]) -> Iterator[subprocess.Popen[str]]:
@@ -89,8 +104,19 @@ class LoadGenerator:
             finally:
                 process.kill()
 
-    def run(self, scenario: Scenario, port: int, seconds: float) -> Outcome:
-        """Loads the server for some seconds, then waits for the answers still due."""
+    @contextlib.contextmanager
+    def ready(self, scenario: Scenario, port: int) -> Iterator[Callable[[float], Outcome]]:
+        """Yields what loads the server for some seconds, then waits for the answers still due.
+
+        Connections for messages stand already, and stay until the context is left.
+        """
+        if not scenario.messages:
+            yield functools.partial(self._request, scenario, port)
+            return
+        with self.holding(scenario, port, scenario.connections) as held:
+            yield held.exchange
+
+    def _request(self, scenario: Scenario, port: int, seconds: float) -> Outcome:
         mode = "close" if scenario.close else "keep"
         command = self._command(scenario, port, scenario.connections, seconds, mode)
         with self._started(command) as process:
@@ -99,23 +125,34 @@ class LoadGenerator:
 
     @contextlib.contextmanager
     def holding(self, scenario: Scenario, port: int, connections: int) -> Iterator[HeldConnections]:
-        """Holds idle connections open, each after one request, while the context lasts."""
-        command = self._command(scenario, port, connections, 0, "hold")
+        """Holds connections open, each after one request or message, while the context lasts."""
+        if scenario.messages:
+            command = self._messages_command(scenario.messages, port, connections)
+        else:
+            command = self._command(scenario, port, connections, 0, "hold")
         with self._started(command) as process:
             yield HeldConnections(process)
 
 
 class HeldConnections:
-    """Connections that wait for `finish`; `count` of them had their first request answered."""
+    """Connections that are open; `count` of them had their first request or message answered."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         """Waits until the load generator has had its first answer on each connection."""
+        if process.stdin is None or process.stdout is None:
+            raise RuntimeError("the load generator is not connected")
         self._process = process
-        if process.stdout is None:
-            raise RuntimeError("the load generator has no output")
-        self.count = int(process.stdout.readline().split()[1])
+        self._input = process.stdin
+        self._output = process.stdout
+        self.count = int(self._output.readline().split()[1])
+
+    def exchange(self, seconds: float) -> Outcome:
+        """Exchanges messages for some seconds, then waits for those still due."""
+        self._input.write(f"{seconds}\n")
+        self._input.flush()
+        return _parse(self._output.readline())
 
     def finish(self) -> Outcome:
-        """Sends a second request on each connection, which shows that all were kept."""
-        output, _ = self._process.communicate(timeout=PATIENCE_SECONDS)
+        """Asks once more on each connection, which shows that all were kept, and closes them."""
+        output, _ = self._process.communicate("0\n", timeout=PATIENCE_SECONDS)
         return _parse(output)

@@ -1,8 +1,8 @@
 """One measurement: a fresh server, one scenario, one sample.
 
 The processor clock of the server is read before and after the load, when no request is under way,
-so every microsecond belongs to a counted request. A short warm-up comes first, since the first
-requests of a process fill caches that later ones find.
+so every microsecond belongs to a counted request or message. A short warm-up comes first, since
+the first requests of a process fill caches that later ones find.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from benchmarks.apps import SITE_VARIABLE, pattern
 from benchmarks.client import WrongAnswerError, await_answer
-from benchmarks.load import LoadGenerator, Outcome, compile_program
+from benchmarks.load import LoadGenerator, Outcome, compile_programs
 from benchmarks.processes import Cores, ServerProcess, free_port, reset_peak, usage
 from benchmarks.results import Sample
 from benchmarks.scenarios import FILE_SIZES, Kind, Scenario
@@ -47,8 +47,8 @@ class Bench:
         scratch.chmod(0o755)  # servers may serve files as another user
         for name, size in FILE_SIZES.items():
             (self._site / name).write_bytes(pattern(size))
-        self._floor = compile_program("floor", scratch)
-        self._load = LoadGenerator(compile_program("load", scratch), cores.load, scratch)
+        compile_programs(scratch)
+        self._load = LoadGenerator(scratch, cores.load, scratch)
 
     def sample(self, server: Server, scenario: Scenario, number: int) -> Sample:
         """Measures once; whatever the server does wrong becomes the sample's failure."""
@@ -66,7 +66,7 @@ class Bench:
 
     def _server(self, server: Server, scenario: Scenario, port: int) -> ServerProcess:
         scratch = Path(tempfile.mkdtemp(prefix=f"{server.name}-", dir=self._scratch))
-        start = Start(scenario, port, self._site, scratch, self._floor)
+        start = Start(scenario, port, self._site, scratch, self._scratch)
         paths = [str(PROJECT), os.environ.get("PYTHONPATH", "")]
         environment = {
             **os.environ,
@@ -81,15 +81,17 @@ class Bench:
         port = free_port()
         with self._server(server, scenario, port) as process:
             await_answer(process, scenario, port)
-            self._load.run(scenario, port, self._effort.warm_up)
-            reset_peak(process.pid)
-            before, cores_before = usage(process.pid), self._cores.busy_seconds()
-            outcome = self._load.run(scenario, port, self._effort.duration)
-            after, cores_after = usage(process.pid), self._cores.busy_seconds()
+            with self._load.ready(scenario, port) as load:
+                load(self._effort.warm_up)
+                reset_peak(process.pid)
+                before, cores_before = usage(process.pid), self._cores.busy_seconds()
+                outcome = load(self._effort.duration)
+                after, cores_after = usage(process.pid), self._cores.busy_seconds()
             _record(sample, outcome)
             if process.ended():
                 sample.failure = f"ended under load: {process.last_words()}"
-                return
+        if sample.failure:
+            return
         spent = after.processor - before.processor
         sample.figure = spent * 1e6 / max(outcome.requests, 1)
         sample.system_share = min(1.0, (after.system - before.system) / max(spent, 1e-9))
@@ -113,8 +115,10 @@ class Bench:
                     _record(sample, others.finish())
                 first_outcome = first.finish()
         held = first.count + others.count
-        if held < count or first_outcome.errors:
-            sample.failure = f"held {held - sum(first_outcome.errors.values())} of {count}"
+        if first_outcome.errors:
+            _record(sample, first_outcome)
+        if held < count:
+            sample.failure = f"held {held} of {count}; {sample.failure}"
         sample.figure = (after.resident - before.resident) / max(others.count, 1)
         sample.resident = after.resident
         sample.peak = after.peak
@@ -143,16 +147,16 @@ def _record(sample: Sample, outcome: Outcome) -> None:
     """Takes over what the load generator saw; any error makes the sample a failure."""
     sample.requests = outcome.requests
     sample.seconds = outcome.seconds
-    sample.rate = outcome.requests / outcome.seconds
+    sample.rate = outcome.requests / max(outcome.seconds, 1e-9)
     sample.p50 = outcome.p50
     sample.p99 = outcome.p99
     sample.reopened = outcome.reopened
     sample.errors = outcome.errors
     if outcome.errors:
         kinds = ", ".join(f"{count} x {kind}" for kind, count in outcome.errors.items())
-        share = f"{outcome.requests} requests succeeded"
+        share = f"{outcome.requests} right answers"
         sample.failure = f"errors: {kinds}; {share}"
         if outcome.sample:
             sample.failure += f"; first: {outcome.sample}"
     elif not outcome.requests:
-        sample.failure = "no request was answered"
+        sample.failure = "nothing was answered"

@@ -31,7 +31,14 @@ ROWS = {
     "upload": ("upload of 10 MiB", "µs", 0),
     "download": ("answer of 10 MiB", "µs", 0),
     "file-100k": ("file of 100 KiB", "µs", 1),
+    "websocket": ("WebSocket echo, 32 bytes", "µs", 1),
+    "websocket-pipelined": ("WebSocket echo, 16 in flight", "µs", 1),
+    "broadcast": ("WebSocket message to 1,000, each", "µs", 1),
+    "sse-200": ("100 events to 200 clients, each", "µs", 1),
+    "sse-singly": ("an event to 200 clients, each", "µs", 1),
     "idle": ("memory per idle connection", "KiB", 1),
+    "websocket-idle": ("memory per idle WebSocket", "KiB", 1),
+    "websocket-idle-deflate": ("the same, compressing", "KiB", 1),
     "start": ("start to first answer", "ms", 0),
 }
 
@@ -55,13 +62,17 @@ def table(results: dict[str, Any]) -> str:
     found = medians(results["samples"])
     lines = [
         f"Measured {results['facts']['date']} with {results['facts']['python']} on "
-        f"{results['facts']['machine']}: processor time of the server per request, one worker, "
-        "less is better. [All servers, all scenarios](benchmarks/RESULTS.md).",
+        f"{results['facts']['machine']}: processor time of the server per request or "
+        "message, one worker, less is better. "
+        "[All servers, all scenarios](benchmarks/RESULTS.md).",
         "",
         "| | " + " | ".join(SERVERS.values()) + " |",
         "|---" * (len(SERVERS) + 1) + "|",
     ]
+    measured = {scenario for scenario, _ in found}
     for scenario, (name, unit, decimals) in ROWS.items():
+        if scenario not in measured:
+            continue
         cells = []
         for server in SERVERS:
             figure = found.get((scenario, server))

@@ -18,9 +18,11 @@ FILES = {server.name: server.files for server in SERVERS}
 WORDS = {True: "met", False: "**not met**", None: "not measured"}
 
 INTRODUCTION = """\
-The main figure is the processor time of the server per request: user and system time of its whole
-process tree, read before and after the load while nothing is under way. Requests per second and
-latencies come from a closed loop and are bound by the core that they share with nothing else.
+The main figure is the processor time of the server per request, per echoed message, or per message
+or event delivered to one client: user and system time of its whole process tree, read before and
+after the load while nothing is under way. Rates and latencies come from a closed loop and are bound
+by the core that they share with nothing else; the latency of a message that goes to many clients
+is the time from its publication, or from that of the first of 100 events, to its arrival.
 Memory is the sum over the server's processes, pages that they share counted for each of them.
 `range` gives the least and the greatest figure of the rounds, `busy` the share of its core that
 the server used. A line with any wrong, short or missing answer has failed and has no figure.
@@ -95,18 +97,16 @@ def _load_row(line: Line) -> str:
     )
 
 
-LOAD_COLUMNS = (
-    *("Server", "CPU µs", "range", "requests/s", "p50 ms", "p99 ms"),
-    *("kernel", "busy", "RSS MiB", "peak MiB", "errors"),
-)
+LOAD_COLUMNS = ("p50 ms", "p99 ms", "kernel", "busy", "RSS MiB", "peak MiB", "errors")
 
 
-def _table(kind: Kind, lines: Sequence[Line]) -> list[str]:
-    if kind is Kind.LOAD:
-        header = _header(*LOAD_COLUMNS)
+def _table(scenario: Scenario, lines: Sequence[Line]) -> list[str]:
+    if scenario.kind is Kind.LOAD:
+        rate = f"{scenario.counted}s/s"
+        header = _header("Server", scenario.kind.value, "range", rate, *LOAD_COLUMNS)
         rows = [_load_row(line) for line in lines if not line.failure]
     else:
-        header = _header("Server", kind.value, "range", "RSS MiB", "errors")
+        header = _header("Server", scenario.unit, "range", "RSS MiB", "errors")
         rows = [
             _row(*_common(line), _mebibytes(line.resident), "")
             for line in lines
@@ -122,7 +122,7 @@ def _section(scenario: Scenario, results: Results) -> list[str]:
     text = [f"## {scenario.title[0].upper()}{scenario.title[1:]}", ""]
     text += [f"`{scenario.name}`, {scenario.connections} connections", ""]
     if lines:
-        text += [*_table(scenario.kind, lines), ""]
+        text += [*_table(scenario, lines), ""]
     notes = [f"- {line.server} failed: {line.failure}" for line in lines if line.failure]
     omitted = results.omitted.get(scenario.name, {})
     notes += [f"- {server} was not measured: {reason}" for server, reason in omitted.items()]

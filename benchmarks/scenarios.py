@@ -1,4 +1,8 @@
-"""What is measured: each scenario is one request, the right answer to it, and a kind of load."""
+"""What is measured: each scenario is one request, the right answer to it, and a kind of load.
+
+Where messages are exchanged on connections that stay open, the request and its answer only show
+that the server stands; what is measured are the messages.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,16 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from benchmarks.apps import BIG_SIZE, CHUNK, CHUNK_COUNT, TEN_KIB, pattern
+from benchmarks.apps import (
+    BIG_SIZE,
+    CHUNK,
+    CHUNK_COUNT,
+    EVENT_COUNT,
+    GREETING_SIZE,
+    TEN_KIB,
+    pattern,
+)
+from benchmarks.messages import Flow, Messages
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,7 +52,7 @@ BROWSER_FIELDS = (
 class Kind(enum.Enum):
     """How a scenario loads the server, and what its figure is."""
 
-    LOAD = "CPU µs/request"
+    LOAD = "CPU µs"
     IDLE = "KiB/connection"
     START = "ms"
 
@@ -62,6 +75,7 @@ class Scenario:
         connections: How many are open at the same time.
         streamed: Whether the answer comes in chunks of unknown total length.
         close: Whether each request has a connection of its own.
+        messages: What is exchanged on connections that stay open.
     """
 
     name: str
@@ -78,6 +92,22 @@ class Scenario:
     access_log: bool = False
     file: Files | None = None
     needs: str = ""
+    messages: Messages | None = None
+
+    @property
+    def counted(self) -> str:
+        """What the load generator counts: requests, messages or events."""
+        return self.messages.counted if self.messages else "request"
+
+    @property
+    def unit(self) -> str:
+        """The unit of the figure."""
+        return f"{self.kind.value}/{self.counted}" if self.kind is Kind.LOAD else self.kind.value
+
+    @property
+    def compared(self) -> bool:
+        """Whether the bytes of answers under load are compared, not only their number."""
+        return len(self.answer) <= LARGEST_COMPARED and not self.file
 
     def request(self, port: int) -> bytes:
         """Returns the request as it goes over the wire."""
@@ -203,11 +233,73 @@ SCENARIOS: tuple[Scenario, ...] = (
         connections=4,
     ),
     Scenario(
+        name="websocket",
+        title="WebSocket echo, 32 bytes, one in flight",
+        answer=HELLO,
+        messages=Messages(flow=Flow.TEXT, size=32),
+    ),
+    Scenario(
+        name="websocket-pipelined",
+        title="WebSocket echo, 32 bytes, 16 in flight per connection",
+        answer=HELLO,
+        messages=Messages(flow=Flow.TEXT, size=32, count=16),
+    ),
+    Scenario(
+        name="websocket-64k",
+        title="WebSocket echo, 64 KiB",
+        answer=HELLO,
+        messages=Messages(flow=Flow.BINARY, size=64 * 1024),
+    ),
+    Scenario(
+        name="broadcast",
+        title="WebSocket broadcast, 32 bytes to 1,000 connections",
+        answer=HELLO,
+        connections=1000,
+        messages=Messages(flow=Flow.BROADCAST, size=GREETING_SIZE),
+    ),
+    Scenario(
+        name="sse-200",
+        title="server-sent events, 100 at once to 200 clients",
+        answer=HELLO,
+        connections=200,
+        messages=Messages(flow=Flow.EVENTS, count=EVENT_COUNT),
+    ),
+    Scenario(
+        name="sse-1000",
+        title="server-sent events, 100 at once to 1,000 clients",
+        answer=HELLO,
+        connections=1000,
+        messages=Messages(flow=Flow.EVENTS, count=EVENT_COUNT),
+    ),
+    Scenario(
+        name="sse-singly",
+        title="server-sent events, one by one to 200 clients",
+        answer=HELLO,
+        connections=200,
+        messages=Messages(flow=Flow.EVENTS, count=EVENT_COUNT, singly=True),
+    ),
+    Scenario(
         name="idle",
         title="idle kept connections, memory",
         answer=HELLO,
         connections=5000,
         kind=Kind.IDLE,
+    ),
+    Scenario(
+        name="websocket-idle",
+        title="idle WebSockets after a message of 2 KiB, memory",
+        answer=HELLO,
+        connections=5000,
+        kind=Kind.IDLE,
+        messages=Messages(flow=Flow.TEXT, size=2048),
+    ),
+    Scenario(
+        name="websocket-idle-deflate",
+        title="idle WebSockets after a compressed message of 2 KiB, memory",
+        answer=HELLO,
+        connections=5000,
+        kind=Kind.IDLE,
+        messages=Messages(flow=Flow.DEFLATE, size=2048),
     ),
     Scenario(name="start", title="start to first answer", answer=HELLO, kind=Kind.START),
 )

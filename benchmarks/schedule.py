@@ -95,5 +95,5 @@ def _clock(seconds: float) -> str:
 def _summary(turn: Turn, sample: Sample) -> str:
     if sample.failure:
         return f"FAILED ({sample.failure})"
-    figure = f"{sample.figure:.2f} {turn.scenario.kind.value}"
+    figure = f"{sample.figure:.2f} {turn.scenario.unit}"
     return f"{figure}, {sample.rate:,.0f}/s, busy {sample.busy:.0%}" if sample.rate else figure

@@ -15,16 +15,33 @@ import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from benchmarks.scenarios import SCENARIO_NAMES, Scenario
+from benchmarks.messages import Flow
+from benchmarks.scenarios import SCENARIO_NAMES, SCENARIOS, Kind, Scenario
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
+
+    from benchmarks.messages import Messages
 
 APP = "benchmarks.apps:app"
 STARLETTE = "Starlette FileResponse"
 HOST = "127.0.0.1"
+
+
+def _omitted(reason: str, flows: Iterable[Flow]) -> dict[str, str]:
+    """Returns the reason for each scenario with such messages."""
+    return {
+        scenario.name: reason
+        for scenario in SCENARIOS
+        if scenario.messages and scenario.messages.flow in flows
+    }
+
+
 LOG_OMITTED = {"access-log": "has no access log"}
+WEBSOCKET_OMITTED = _omitted("has no WebSocket", set(Flow) - {Flow.EVENTS})
+DEFLATE_OMITTED = _omitted("does not compress WebSocket messages", {Flow.DEFLATE})
+EVENTS_OMITTED = _omitted("ends an answer with its first part", {Flow.EVENTS})
 
 
 class Role(enum.Enum):
@@ -42,19 +59,25 @@ class Start:
     Attributes:
         site: Directory of the static files.
         scratch: Directory for files of this start; its `output` takes stdout and stderr.
-        floor: The compiled floor program.
+        programs: Directory of the compiled programs.
     """
 
     scenario: Scenario
     port: int
     site: Path
     scratch: Path
-    floor: Path
+    programs: Path
 
     @property
     def logging(self) -> bool:
         """Whether the access log is on."""
         return self.scenario.access_log
+
+    @property
+    def deflating(self) -> bool:
+        """Whether WebSocket messages are compressed; some servers do it only if told to."""
+        messages = self.scenario.messages
+        return messages is not None and messages.flow is Flow.DEFLATE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,6 +213,7 @@ def _peregrine(start: Start) -> list[str]:
         *("--keep-alive", "75000", "--max-connections", "10000"),
         *(["--static-dir", f"/static={start.site}"] if start.scenario.file else []),
         *(["--access-log"] if start.logging else ["--log-level", "warning"]),
+        *(["--ws-compress"] if start.deflating else []),
         APP,
     )
 
@@ -202,6 +226,7 @@ def _socketify(start: Start) -> list[str]:
     return _module(
         *("socketify", APP, "--interface", "asgi", "--host", HOST, "--port", str(start.port)),
         *("--disable-listen-log", "true"),
+        *(["--ws-per-message-deflate", "true"] if start.deflating else []),
     )
 
 
@@ -253,16 +278,27 @@ def _nginx(start: Start) -> list[str]:
 
 def _floor(start: Start) -> list[str]:
     scenario = start.scenario
+    if scenario.messages:
+        return _floor_messages(start, scenario.messages)
     canned = start.scratch / "answer"
     canned.write_bytes(scenario.canned_answer())
     return [
-        str(start.floor),
+        str(start.programs / "floor"),
         str(start.port),
         str(len(scenario.request(start.port))),
         str(canned),
         "close" if scenario.close else "keep",
         *([str(start.site / scenario.file.value)] if scenario.file else []),
     ]
+
+
+def _floor_messages(start: Start, messages: Messages) -> list[str]:
+    first = start.scratch / "message"
+    first.write_bytes(messages.first())
+    mode = messages.flow.value if messages.flow in (Flow.BROADCAST, Flow.EVENTS) else "echo"
+    mode = "singly" if messages.singly else mode
+    program = str(start.programs / "floor_messages")
+    return [program, str(start.port), str(first), mode, str(messages.count)]
 
 
 SERVERS: tuple[Server, ...] = (
@@ -272,9 +308,10 @@ SERVERS: tuple[Server, ...] = (
         role=Role.REFERENCE,
         program="cc",
         only=tuple(
-            name
-            for name in SCENARIO_NAMES
-            if name not in ("json", "json-stdlib", "access-log", "idle", "start")
+            scenario.name
+            for scenario in SCENARIOS
+            if scenario.kind is Kind.LOAD
+            and scenario.name not in ("json", "json-stdlib", "access-log")
         ),
         files="sendfile",
     ),
@@ -298,24 +335,30 @@ SERVERS: tuple[Server, ...] = (
     Server(
         name="uvicorn",
         command=_uvicorn("httptools"),
-        distributions=("uvicorn", "httptools", "uvloop"),
+        distributions=("uvicorn", "httptools", "websockets", "uvloop"),
     ),
     Server(
         name="uvicorn-zttp",
         command=_uvicorn("zttp"),
-        distributions=("uvicorn", "zttp", "uvloop"),
+        distributions=("uvicorn", "zttp", "websockets", "uvloop"),
     ),
-    Server(name="hypercorn", command=_hypercorn, distributions=("hypercorn", "h11", "uvloop")),
+    Server(
+        name="hypercorn",
+        command=_hypercorn,
+        distributions=("hypercorn", "h11", "wsproto", "uvloop"),
+    ),
     Server(
         name="granian",
         command=_granian,
         distributions=("granian", "uvloop"),
+        omits=DEFLATE_OMITTED,
         files="--static-path-mount",
     ),
     Server(
         name="gunicorn-asgi",
         command=_gunicorn,
         distributions=("gunicorn", "gunicorn_h1c", "uvloop"),
+        omits=DEFLATE_OMITTED,
     ),
     Server(
         name="h2corn",
@@ -333,7 +376,7 @@ SERVERS: tuple[Server, ...] = (
         name="freastal",
         command=_freastal,
         distributions=("freastal",),
-        omits=LOG_OMITTED,
+        omits=LOG_OMITTED | WEBSOCKET_OMITTED | EVENTS_OMITTED,
     ),
     Server(
         name="socketify",
@@ -345,13 +388,14 @@ SERVERS: tuple[Server, ...] = (
         name="m0serve",
         command=_m0serve,
         distributions=("m0serve",),
+        omits={"websocket-64k": "takes no message of 64 KiB"} | DEFLATE_OMITTED,
         files="--static",
     ),
     Server(
         name="fastpysgi",
         command=_fastpysgi,
         distributions=("fastpysgi",),
-        omits=LOG_OMITTED,
+        omits=LOG_OMITTED | WEBSOCKET_OMITTED,
     ),
     Server(
         name="nginx",
