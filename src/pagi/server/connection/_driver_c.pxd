@@ -13,9 +13,13 @@ cdef class ConnectionDriver(Stream)
 cdef class ReadBatch:
     cdef object _loop
     cdef list _drivers
+    cdef list _writing
     cdef public bint collecting
 
     cdef add(self, ConnectionDriver driver)
+    cdef flush_later(self, ConnectionDriver driver)
+    @cython.locals(driver=ConnectionDriver, drivers=list)
+    cpdef _flush(self)
     @cython.locals(driver=ConnectionDriver, drivers=list, group=list)
     cpdef serve(self)
 

@@ -35,7 +35,7 @@ GROUP: Final = 64
 
 
 class ReadBatch:
-    """The connections that received something in this turn of the loop, served together.
+    """The connections that have something to do in this turn of the loop, served together.
 
     Reading, serving and writing take turns over many connections, not within each: the kernel's
     code for receiving, our code with the application's, and the kernel's code for sending each
@@ -46,11 +46,12 @@ class ReadBatch:
         collecting: somebody is reading from many connections and calls `serve` afterwards.
     """
 
-    __slots__ = ("_drivers", "_loop", "collecting")
+    __slots__ = ("_drivers", "_loop", "_writing", "collecting")
 
     def __init__(self, loop: Any) -> None:
         self._loop = loop
         self._drivers: list[ConnectionDriver] = []
+        self._writing: list[ConnectionDriver] = []
         self.collecting = False
 
     def add(self, driver: ConnectionDriver) -> None:
@@ -58,6 +59,21 @@ class ReadBatch:
         if not self._drivers and not self.collecting:
             self._loop.call_soon(self._serve)
         self._drivers.append(driver)
+
+    def flush_later(self, driver: ConnectionDriver) -> None:
+        """Flush ``driver`` at the end of this turn: one callback for all, not one for each."""
+        if not self._writing:
+            self._loop.call_soon(self._flush)
+        self._writing.append(driver)
+
+    def _flush(self) -> None:
+        drivers, self._writing = self._writing, []
+        for driver in drivers:
+            driver._flush_scheduled = False
+            try:
+                driver._flush_now()
+            except Exception as exc:  # one connection's trouble must not become another's
+                driver._fail(exc)
 
     def _serve(self) -> None:
         self.serve()
@@ -277,10 +293,6 @@ class ConnectionDriver(Stream):
         self._writable_again()
 
     # ------------------------------------------------------------- output
-
-    def _flush_scheduled_output(self) -> None:
-        self._flush_scheduled = False
-        self._flush_now()
 
     def _flush_now(self) -> None:
         if self._lost:

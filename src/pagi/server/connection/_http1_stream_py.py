@@ -106,7 +106,7 @@ class HTTP1Stream(ConnectionDriver):
             self._flush_now()
         elif not self._walking and not self._flush_scheduled:
             self._flush_scheduled = True
-            self._context.service.loop.call_soon(self._flush_scheduled_output)
+            self._batch.flush_later(self)
 
     def _take_output(self) -> list[bytes]:
         return self._http1.data_to_send()
