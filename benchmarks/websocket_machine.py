@@ -85,7 +85,12 @@ def _cases() -> list[tuple[str, bool, int, Callable[[Any], None]]]:
         ("receive 64 KiB, binary", False, 1, _receiving(masked(0x82, large))),
         ("receive 64 KiB of text", False, 1, _receiving(masked(0x81, b"x" * 65_536))),
         ("receive 64 KiB, binary, in 5 packets", False, 1, _receiving(masked(0x82, large), 5)),
-        ("receive 64 KiB of text, in 5 packets", False, 1, _receiving(masked(0x81, b"x" * 65_536), 5)),
+        (
+            "receive 64 KiB of text, in 5 packets",
+            False,
+            1,
+            _receiving(masked(0x81, b"x" * 65_536), 5),
+        ),
         ("receive 2 KiB of JSON, deflated", True, 1, _receiving(agreed)),
         ("send 32 bytes of text", False, 1, _sending(text)),
         ("send 32 bytes of text, 16 at once", False, 16, _sending(text, 16)),
@@ -122,7 +127,9 @@ def main() -> None:
         kind = importlib.import_module(f"pagi.protocol.websocket.{name}").WebSocketConnection
         for label, deflate, count, run in _cases():
             parameters = agreed if deflate else None
-            figure = _microseconds(lambda kind=kind, deflate=parameters: kind(_LIMITS, deflate), run)
+            figure = _microseconds(
+                lambda kind=kind, deflate=parameters: kind(_LIMITS, deflate), run
+            )
             print(f"{name:16} {label:38} {figure / count:8.3f} µs")
 
 

@@ -6,6 +6,7 @@ import importlib
 import importlib.util
 import os
 import random
+import zlib
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
@@ -14,7 +15,7 @@ from pagi.protocol.websocket.limits import WebSocketLimits
 
 MASK = b"\x12\xc3\x84\xa5"
 _PACKAGE = "pagi.protocol.websocket"
-_MODULES = ("masking", "payload", "frames", "events", "connection")
+_MODULES = ("masking", "payload", "frames", "connection")
 
 
 def compiled_is_built() -> bool:
@@ -78,6 +79,12 @@ def head(first: int, size: int) -> bytes:
 def xor(payload: bytes, mask: bytes) -> bytes:
     """Mask or unmask in the way of RFC 6455 §5.3."""
     return bytes(byte ^ mask[at % 4] for at, byte in enumerate(payload))
+
+
+def zeros(size: int) -> bytes:
+    """Return so many zeros, deflated so that the result may be repeated within one stream."""
+    stream = zlib.compressobj(wbits=-15)
+    return stream.compress(bytes(size)) + stream.flush(zlib.Z_FULL_FLUSH)
 
 
 def frames(wire: bytes) -> list[Frame]:

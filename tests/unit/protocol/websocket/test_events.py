@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
 import pytest
 
 from pagi.protocol.websocket import events
-from tests.unit.protocol.websocket.driving import Implementation, compiled_is_built
+from tests.unit.protocol.websocket.driving import compiled_is_built, implementations
 
 
-def _one_of_each(kinds: Implementation) -> list[Any]:
+@pytest.fixture(params=implementations())
+def kinds(request: pytest.FixtureRequest) -> Any:
+    return importlib.import_module(f"pagi.protocol.websocket._events_{request.param}")
+
+
+def _one_of_each(kinds: Any) -> list[Any]:
     return [
         kinds.MessageReceived("x", 1),
         kinds.MessageReceived(b"x", 1),
@@ -21,22 +27,22 @@ def _one_of_each(kinds: Implementation) -> list[Any]:
     ]
 
 
-def test_equality_is_by_kind_and_value(implementation: Implementation) -> None:
-    for index, one in enumerate(_one_of_each(implementation)):
-        for other_index, other in enumerate(_one_of_each(implementation)):
+def test_equality_is_by_kind_and_value(kinds: Any) -> None:
+    for index, one in enumerate(_one_of_each(kinds)):
+        for other_index, other in enumerate(_one_of_each(kinds)):
             assert (one == other) == (index == other_index)
         assert one != 1
-        assert isinstance(one, implementation.WebSocketEvent)
+        assert isinstance(one, kinds.WebSocketEvent)
 
 
-def test_events_are_not_hashable(implementation: Implementation) -> None:
-    for event in _one_of_each(implementation):
+def test_events_are_not_hashable(kinds: Any) -> None:
+    for event in _one_of_each(kinds):
         with pytest.raises(TypeError, match="unhashable"):
             hash(event)
 
 
-def test_events_show_what_they_hold(implementation: Implementation) -> None:
-    assert [repr(event) for event in _one_of_each(implementation)] == [
+def test_events_show_what_they_hold(kinds: Any) -> None:
+    assert [repr(event) for event in _one_of_each(kinds)] == [
         "MessageReceived(data='x', size=1)",
         "MessageReceived(data=b'x', size=1)",
         "PingReceived(payload=b'x')",
@@ -48,5 +54,6 @@ def test_events_show_what_they_hold(implementation: Implementation) -> None:
 
 def test_the_facade_has_one_implementation() -> None:
     name = "c" if compiled_is_built() else "py"
+    chosen = importlib.import_module(f"pagi.protocol.websocket._events_{name}")
     for public in events.__all__:
-        assert getattr(events, public) is getattr(Implementation(name), public)
+        assert getattr(events, public) is getattr(chosen, public)

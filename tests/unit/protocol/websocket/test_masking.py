@@ -26,7 +26,9 @@ def test_in_the_middle_of_a_frame(implementation: Implementation, size: int, pha
     payload = random.Random(size).randbytes(size)
     wire = xor(bytes(phase) + payload, b"\x11\x22\x33\x44")[phase:]
 
-    found = implementation.unmasked(b"head" + wire + b"tail", 4, 4 + size, b"\x11\x22\x33\x44", phase)
+    found = implementation.unmasked(
+        b"head" + wire + b"tail", 4, 4 + size, b"\x11\x22\x33\x44", phase
+    )
 
     assert found == payload
     assert type(found) is bytes

@@ -124,7 +124,9 @@ def test_masked_pieces_are_checked(implementation: Implementation, bad: bytes) -
             assert payload.add_masked(xor(data, MASK), at, at + 1, MASK, at & 3, 0)
         at = len(data) - 1
         assert not payload.add_masked(xor(data, MASK), at, at + 1, MASK, at & 3, 0)
-        assert not implementation.Payload(True).add_masked(xor(data, MASK), 0, len(data), MASK, 0, 0)
+        assert not implementation.Payload(True).add_masked(
+            xor(data, MASK), 0, len(data), MASK, 0, 0
+        )
 
 
 def test_texts_that_stand_whole(implementation: Implementation) -> None:
