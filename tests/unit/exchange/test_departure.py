@@ -107,3 +107,16 @@ def test_news_of_the_departure(error: BaseException) -> None:
 )
 def test_mistakes_stay_mistakes(error: BaseException) -> None:
     assert not is_departure(error)
+
+
+class WebSocketDisconnectError(Exception):
+    """A framework's own."""
+
+
+def test_what_frameworks_raise_for_websocket_disconnect() -> None:
+    assert is_departure(WebSocketDisconnectError())
+    try:
+        raise RuntimeError from WebSocketDisconnectError()
+    except RuntimeError as error:
+        assert is_departure(error)
+    assert not is_departure(ValueError("WebSocketDisconnect"))
