@@ -16,6 +16,8 @@ from typing import Any
 import pytest
 
 import pagi
+from tests.suite.http1 import HTTP1Wire
+from tests.suite.wire import Refused
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "examples"
@@ -74,6 +76,38 @@ async def test_streaming_response() -> None:
     assert b"transfer-encoding: chunked" in head
     assert body.count(b"\r\n9\r\n") + body.startswith(b"9\r\n") == 10
     assert body.endswith(b"done\n\r\n0\r\n\r\n")
+
+
+# spec: WS-6, WS-7
+async def test_websocket_chat() -> None:
+    async with pagi.serve(load("websocket_chat").app, port=0, access_log=None) as server:
+        wire = HTTP1Wire(server)
+        assert b"new WebSocket" in (await wire.ask()).body
+        with pytest.raises(Refused):
+            async with wire.websocket():
+                pass
+        async with (
+            wire.websocket(subprotocols=["chat"]) as first,
+            wire.websocket(subprotocols=["chat"]) as second,
+        ):
+            await first.send("hello")
+            assert [await first.receive(), await second.receive()] == ["hello", "hello"]
+            second.leave()
+            await first.send("anybody here?")
+            assert await first.receive() == "anybody here?"
+
+
+# spec: SSE-1, SSE-7
+async def test_event_stream() -> None:
+    module = load("event_stream")
+    without_sleep(module)
+    async with pagi.serve(module.app, port=0, access_log=None) as server:
+        wire = HTTP1Wire(server)
+        assert b"new EventSource" in (await wire.ask()).body
+        headers = [("Accept", "text/event-stream"), ("Last-Event-ID", "41")]
+        async with wire.stream(headers=headers) as stream:
+            event = b"event: tick\ndata: 42\nid: 42\nretry: 1000\n\n"
+            assert await stream.read_until(b"\n\n") == event
 
 
 # spec: HTTP-10, HTTP-11
