@@ -8,9 +8,10 @@ from pagi.protocol.websocket._events_c cimport (
     PingReceived,
     PongReceived,
 )
-from pagi.protocol.websocket._frames_c cimport ascii_frame, frame, frame_head
+from pagi.protocol.websocket._frames_c cimport frame
 from pagi.protocol.websocket._masking_c cimport unmasked
 from pagi.protocol.websocket._payload_c cimport Payload, read_text
+from pagi.protocol.websocket._sender_c cimport MessageSender
 from pagi.protocol.websocket.opcodes cimport (
     CONTINUATION,
     FIN,
@@ -24,20 +25,17 @@ from pagi.protocol.websocket.opcodes cimport (
     RSV2_RSV3,
 )
 
-cdef Py_ssize_t _JOINED
 cdef long long _MAX_SIZE
 cdef int _BURST
 cdef int _MAX_CONTROL_SIZE
 
 
 @cython.final
-cdef class WebSocketConnection:
-    cdef public bint close_sent
+cdef class WebSocketConnection(MessageSender):
     cdef public bint close_received
     cdef public object close_code
     cdef public str close_reason
     cdef public bint closed
-    cdef public bint compress_default
 
     cdef object _limits
     cdef long long _max_size
@@ -56,10 +54,6 @@ cdef class WebSocketConnection:
     cdef int _phase
 
     cdef object _inflater
-    cdef object _deflater
-    cdef Py_ssize_t _deflate_min_size
-    cdef list _out
-    cdef Py_ssize_t _out_size
 
     @cython.locals(events=list)
     cpdef list receive_data(self, bytes data, double now)
@@ -93,19 +87,6 @@ cdef class WebSocketConnection:
     cpdef receive_eof(self)
     cdef _end_reading(self)
 
-    @cython.locals(whole=bytes)
-    cpdef send_text(self, str text, compress=*)
-    cpdef send_bytes(self, bytes data, compress=*)
-    cdef Py_ssize_t _always_plain(self, compress) except -1
-    @cython.locals(size=Py_ssize_t)
-    cdef _send_message(self, int first, bytes data, compress)
-    cpdef send_ping(self, bytes payload=*)
-    cdef _write_close(self, bytes payload)
-    cdef _queue(self, bytes data)
-    cpdef Py_ssize_t buffered(self)
-    cpdef list data_to_send(self)
-
 
 @cython.locals(length=cython.longlong, index=Py_ssize_t)
 cdef long long _long_length(bytes data, Py_ssize_t start, Py_ssize_t end) except -1
-cdef list _joined(list pieces)

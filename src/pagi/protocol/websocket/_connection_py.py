@@ -19,13 +19,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from pagi.protocol.errors import LocalProtocolError
-from pagi.protocol.websocket._frames_py import ascii_frame, frame, frame_head
+from pagi.protocol.websocket._frames_py import frame
 from pagi.protocol.websocket._masking_py import unmasked
 from pagi.protocol.websocket._payload_py import Payload, read_text
+from pagi.protocol.websocket._sender_py import MessageSender
 from pagi.protocol.websocket.close import (
     BAD_DATA,
-    MAX_REASON_SIZE,
     POLICY,
     PROTOCOL_ERROR,
     TOO_BIG,
@@ -33,7 +32,7 @@ from pagi.protocol.websocket.close import (
     close_payload,
     read_close,
 )
-from pagi.protocol.websocket.deflate import DeflateParameters, Deflater, Inflater
+from pagi.protocol.websocket.deflate import DeflateParameters, Inflater
 from pagi.protocol.websocket.events import (
     CloseReceived,
     Failed,
@@ -58,9 +57,6 @@ from pagi.protocol.websocket.opcodes import (
 
 __all__ = ["WebSocketConnection"]
 
-# Payloads below this size are copied behind their heads: that costs less than one more segment in
-# a gathered write. Larger ones are handed on as they are.
-_JOINED: Final = 16_384
 # No limit is larger: sums of sizes stay within 64 bits.
 _MAX_SIZE: Final = 1 << 62
 # What a flood of control frames may take at once, in seconds of its limit.
@@ -68,7 +64,7 @@ _BURST: Final = 10
 _MAX_CONTROL_SIZE: Final = 125
 
 
-class WebSocketConnection:
+class WebSocketConnection(MessageSender):
     """The machine of one WebSocket, server side.
 
     ``receive_…`` never raises on what the peer sends; ``send_…`` raises `LocalProtocolError` and
@@ -79,21 +75,16 @@ class WebSocketConnection:
         deflate: what was agreed in the handshake, ``None`` for no compression.
 
     Attributes:
-        close_sent: our close frame is queued or sent: nothing more can be sent.
         close_received: the peer's close frame has come.
         close_code: the peer's close code, 1005 if it gave none; ``None`` while there is none.
         close_reason: the peer's words, or empty.
         closed: nothing more will come that matters: the transport can be closed once all that is
             queued is sent.
-        compress_default: messages are deflated unless they are short or ``compress`` says
-            otherwise. True where permessage-deflate was agreed, of no effect elsewhere.
     """
 
     __slots__ = (
         "_compressed",
         "_deaf",
-        "_deflate_min_size",
-        "_deflater",
         "_filled_at",
         "_final",
         "_fragments",
@@ -102,8 +93,6 @@ class WebSocketConnection:
         "_limits",
         "_mask",
         "_max_size",
-        "_out",
-        "_out_size",
         "_partial",
         "_payload",
         "_phase",
@@ -112,18 +101,15 @@ class WebSocketConnection:
         "close_code",
         "close_reason",
         "close_received",
-        "close_sent",
         "closed",
-        "compress_default",
     )
 
     def __init__(self, limits: WebSocketLimits, deflate: DeflateParameters | None = None) -> None:
-        self.close_sent = False
+        MessageSender.__init__(self, limits, deflate)
         self.close_received = False
         self.close_code: int | None = None
         self.close_reason = ""
         self.closed = False
-        self.compress_default = deflate is not None
 
         self._limits = limits
         self._max_size: int = min(limits.max_message_size, _MAX_SIZE)
@@ -141,14 +127,7 @@ class WebSocketConnection:
         self._mask = b""
         self._phase = 0  # where in the mask its next byte is
 
-        self._inflater: Inflater | None = None
-        self._deflater: Deflater | None = None
-        if deflate is not None:
-            self._inflater = Inflater(deflate)
-            self._deflater = Deflater(deflate, limits.deflate_memory_level)
-        self._deflate_min_size: int = max(limits.deflate_min_size, 1)
-        self._out: list[bytes] = []
-        self._out_size = 0
+        self._inflater: Inflater | None = None if deflate is None else Inflater(deflate)
 
     # --- receiving ---
 
@@ -379,129 +358,6 @@ class WebSocketConnection:
         self._payload = None
         self._inflater = None
 
-    # --- sending ---
-
-    def send_text(self, text: str, compress: bool | None = None) -> None:
-        """Queue a text message.
-
-        Args:
-            text: the message, exactly a ``str``.
-            compress: deflate it, where that was agreed; ``None``: if it is long enough.
-
-        Raises:
-            LocalProtocolError: a close was sent, or ``text`` holds a lone surrogate.
-        """
-        if self.close_sent:
-            raise LocalProtocolError("the WebSocket is closed")
-        if not compress and len(text) < self._always_plain(compress):
-            whole = ascii_frame(FIN | OP_TEXT, text)
-            if whole is not None:
-                self._queue(whole)
-                return
-        try:
-            data = text.encode()
-        except UnicodeEncodeError:
-            raise LocalProtocolError("the text holds a lone surrogate") from None
-        self._send_message(FIN | OP_TEXT, data, compress)
-
-    def send_bytes(self, data: bytes, compress: bool | None = None) -> None:
-        """Queue a binary message.
-
-        Args:
-            data: the message, exactly ``bytes``.
-            compress: deflate it, where that was agreed; ``None``: if it is long enough.
-
-        Raises:
-            LocalProtocolError: a close was sent.
-        """
-        if self.close_sent:
-            raise LocalProtocolError("the WebSocket is closed")
-        self._send_message(FIN | OP_BINARY, data, compress)
-
-    def _always_plain(self, compress: bool | None) -> int:
-        """Return the size below which a message is neither deflated nor a piece of its own."""
-        if compress is None and self.compress_default and self._deflater is not None:
-            return min(self._deflate_min_size, _JOINED)
-        return _JOINED
-
-    def _send_message(self, first: int, data: bytes, compress: bool | None) -> None:
-        size = len(data)
-        if compress is None:
-            compress = self.compress_default and size >= self._deflate_min_size
-        if compress and size and self._deflater is not None:
-            first |= RSV1
-            data = self._deflater.deflate(data)
-            size = len(data)
-        if size < _JOINED:
-            self._queue(frame(first, data))
-        else:
-            self._queue(frame_head(first, size))
-            self._queue(data)
-
-    def send_ping(self, payload: bytes = b"") -> None:
-        """Queue a ping (§5.5.2).
-
-        Raises:
-            LocalProtocolError: a close was sent, or ``payload`` has more than 125 bytes.
-        """
-        if self.close_sent:
-            raise LocalProtocolError("the WebSocket is closed")
-        if len(payload) > _MAX_CONTROL_SIZE:
-            raise LocalProtocolError("the payload of a ping has at most 125 bytes")
-        self._queue(frame(FIN | OP_PING, payload))
-
-    def send_close(self, code: int = 1000, reason: str = "") -> None:
-        """Queue our close (§5.5.1). The peer's answer is `CloseReceived`.
-
-        Args:
-            code: close code; 1005 for a close frame without one.
-            reason: words for the peer, up to 123 bytes in UTF-8.
-
-        Raises:
-            LocalProtocolError: a close was sent, or code or reason may not be.
-        """
-        if self.close_sent:
-            raise LocalProtocolError("the WebSocket is closed")
-        self._write_close(close_payload(code, reason))
-
-    def fail(self, code: int, reason: str) -> None:
-        """Begin the closing handshake for a reason of our own, unless it was begun.
-
-        Args:
-            code: close code.
-            reason: words for the peer; what is too long for the frame is cut off.
-
-        Raises:
-            LocalProtocolError: the code may not be sent.
-        """
-        words = reason.encode("utf-8", "replace")[:MAX_REASON_SIZE].decode("utf-8", "ignore")
-        self._write_close(close_payload(code, words))
-
-    def _write_close(self, payload: bytes) -> None:
-        if not self.close_sent:
-            self.close_sent = True
-            self._queue(frame(FIN | OP_CLOSE, payload))
-
-    # --- output ---
-
-    def _queue(self, data: bytes) -> None:
-        self._out.append(data)
-        self._out_size += len(data)
-
-    def buffered(self) -> int:
-        """Return the number of bytes queued and not yet pulled by `data_to_send`."""
-        return self._out_size
-
-    def data_to_send(self) -> list[bytes]:
-        """Take what is queued for the wire; small neighbours are joined."""
-        out = self._out
-        if out:
-            self._out = []
-            if len(out) > 1:
-                out = [b"".join(out)] if self._out_size <= _JOINED else _joined(out)
-            self._out_size = 0
-        return out
-
 
 def _long_length(data: bytes, start: int, end: int) -> int:
     """Return an extended length, if it is one that needed to be extended (§5.2)."""
@@ -513,20 +369,3 @@ def _long_length(data: bytes, start: int, end: int) -> int:
     if length <= (_MAX_CONTROL_SIZE if end - start == 2 else 0xFFFF):
         raise PeerError(PROTOCOL_ERROR, "the length of a frame is longer than it needs to be")
     return length
-
-
-def _joined(pieces: list[bytes]) -> list[bytes]:
-    """Join neighbours that are small; hand on the others as they are."""
-    out = []
-    small: list[bytes] = []
-    for piece in pieces:
-        if len(piece) < _JOINED:
-            small.append(piece)
-            continue
-        if small:
-            out.append(b"".join(small))
-            small = []
-        out.append(piece)
-    if small:
-        out.append(b"".join(small))
-    return out
