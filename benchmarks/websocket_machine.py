@@ -1,4 +1,4 @@
-"""Microseconds of the WebSocket machine for one message: ``python -m benchmarks.websocket_machine``.
+"""Microseconds of the WebSocket machine: ``python -m benchmarks.websocket_machine``.
 
 Receiving takes a masked frame that stands whole in what was read and makes its event; sending makes
 the frame and pulls it. Both implementations are measured where the extension is built.

@@ -251,8 +251,9 @@ def test_fields_of_the_handshake_are_not_the_applications(name: bytes) -> None:
 def test_over_http1() -> None:
     http = HTTP1Connection(HTTP1Limits(), DEFAULTS)
     (request,) = http.receive_data(
-        b"GET /chat HTTP/1.1\r\nHost: a\r\nUpgrade: WebSocket\r\nConnection: keep-alive, Upgrade\r\n"
-        b"Sec-WebSocket-Key: %b\r\nSec-WebSocket-Version: 13\r\n\r\n" % KEY,
+        b"GET /chat HTTP/1.1\r\nHost: a\r\nUpgrade: WebSocket\r\n"
+        b"Connection: keep-alive, Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+        b"Sec-WebSocket-Key: %b\r\n\r\n" % KEY,
         0.0,
     )
     assert isinstance(request, RequestReceived)
