@@ -1,10 +1,10 @@
 # cython: boundscheck=False, wraparound=False, initializedcheck=False
-"""Runs of small chunks at the speed of C; see the Python twin."""
+"""Small chunks at the speed of C; see the Python twin."""
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.string cimport memcpy
 
-__all__ = ["take_chunks"]
+__all__ = ["make_chunk", "take_chunks"]
 
 cdef enum:
     MAX_DIGITS = 2
@@ -78,3 +78,31 @@ cpdef Py_ssize_t take_chunks(
         text = begin + size + 2
     pieces.append(piece)
     return stop - base
+
+
+cpdef bytes make_chunk(bytes data, bint last):
+    """Return data as a chunk, which may be followed by the end of the body."""
+    cdef Py_ssize_t size = PyBytes_GET_SIZE(data)
+    cdef Py_ssize_t digits = 1
+    cdef Py_ssize_t rest = size >> 4
+    cdef Py_ssize_t index
+    cdef bytes chunk
+    cdef char* out
+    while rest:
+        digits += 1
+        rest >>= 4
+    chunk = PyBytes_FromStringAndSize(NULL, digits + size + (9 if last else 4))
+    out = PyBytes_AS_STRING(chunk)
+    rest = size
+    for index in range(digits - 1, -1, -1):
+        out[index] = b"0123456789abcdef"[rest & 15]
+        rest >>= 4
+    out += digits
+    memcpy(out, b"\r\n", 2)
+    memcpy(out + 2, PyBytes_AS_STRING(data), size)
+    out += 2 + size
+    if last:
+        memcpy(out, b"\r\n0\r\n\r\n", 7)
+    else:
+        memcpy(out, b"\r\n", 2)
+    return chunk

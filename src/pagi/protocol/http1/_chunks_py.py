@@ -1,10 +1,10 @@
-"""Runs of small chunks: what costs a server dearly if each is handled by itself."""
+"""Small chunks: what costs a server dearly if each is not handled with care."""
 
 from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["take_chunks"]
+__all__ = ["make_chunk", "take_chunks"]
 
 _DIGITS: Final = "0123456789abcdefABCDEF"
 # Size lines of one and two digits. What is larger is not small.
@@ -41,3 +41,8 @@ def take_chunks(data: bytes, pos: int, room: int, pieces: list[bytes]) -> int:
     if found:
         pieces.append(b"".join(found))
     return pos
+
+
+def make_chunk(data: bytes, last: bool) -> bytes:
+    """Return ``data``, which is not empty, as a chunk; ``last`` adds the one that ends the body."""
+    return b"%x\r\n%b%b" % (len(data), data, b"\r\n0\r\n\r\n" if last else b"\r\n")

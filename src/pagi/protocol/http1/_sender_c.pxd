@@ -2,6 +2,7 @@ cimport cython
 
 from pagi.protocol._events_c cimport RequestReceived
 from pagi.protocol.http1.flags cimport HAS_DATE, HAS_SERVER, HAS_UPGRADE, WANTS_CLOSE
+from pagi.protocol.http1._chunks_c cimport make_chunk
 from pagi.protocol.http1._fields_c cimport assemble_head, length_line, serialize_head
 from pagi.protocol.http1.states cimport (
     WRITE_BODY,

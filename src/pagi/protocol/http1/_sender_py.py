@@ -23,6 +23,7 @@ from typing import Final
 from pagi.protocol.connection import DefaultFields
 from pagi.protocol.errors import LocalProtocolError, ShortBodyError
 from pagi.protocol.events import Fields, RequestReceived
+from pagi.protocol.http1._chunks_py import make_chunk
 from pagi.protocol.http1._fields_py import assemble_head, length_line, serialize_head
 from pagi.protocol.http1.flags import HAS_DATE, HAS_SERVER, HAS_UPGRADE, WANTS_CLOSE
 from pagi.protocol.http1.reasons import status_line
@@ -289,13 +290,12 @@ class ResponseSender:
             if last:
                 self._queue(b"0\r\n\r\n")
             return
-        ending = b"\r\n0\r\n\r\n" if last else b"\r\n"
         if size <= _JOINED:
-            self._queue(b"%x\r\n%b%b" % (size, data, ending))
+            self._queue(make_chunk(data, last))
         else:
             self._queue(b"%x\r\n" % size)
             self._queue(data)
-            self._queue(ending)
+            self._queue(b"\r\n0\r\n\r\n" if last else b"\r\n")
 
     def _send_bytes(self, data: bytes, end: bool) -> None:
         if self.write_state != WRITE_TUNNEL:

@@ -634,3 +634,16 @@ def test_an_upgrade_may_be_refused_with_its_name(implementation: Any) -> None:
     connection.send_head(1, 426, [(b"upgrade", b"x")], size=0)
     sent = output(connection)
     assert b"\r\nconnection: close\r\nconnection: upgrade\r\n" in sent
+
+
+@pytest.mark.parametrize("size", [1, 15, 16, 255, 256, 4095, 4096, 16_384, 16_385, 100_000])
+@pytest.mark.parametrize("end", [False, True])
+def test_chunks_of_every_length(size: int, end: bool, implementation: Any) -> None:
+    connection = asked(implementation)
+    connection.send_head(1, 200, [])
+    output(connection)
+    data = bytes(range(256)) * (size // 256 + 1)
+    connection.send_body(1, data[:size], end=end)
+    assert output(connection) == (
+        f"{size:x}\r\n".encode() + data[:size] + b"\r\n" + (b"0\r\n\r\n" if end else b"")
+    )
