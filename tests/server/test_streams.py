@@ -43,7 +43,7 @@ async def test_one_line_in_the_access_log_for_each_websocket(tmp_path: Path) -> 
         talk, huge, old = await logged(path, 3)
     assert (talk["status"], talk["path"], talk["reason"]) == (101, "/talk", None)
     assert talk["bytes"] == 7 + 2 + 2, "a message and a close, heads of frames included"
-    assert talk["duration"] >= 0.05
+    assert talk["duration"] >= 0.04
     assert (huge["status"], huge["reason"]) == (101, "body_too_large")
     assert old["status"] == 426
 
@@ -65,4 +65,4 @@ async def test_the_access_log_says_why_a_stream_ended(tmp_path: Path) -> None:
         assert (await wire.ask()).body == b"data: x\n\n"
         (line,) = await logged(path, 1)
     assert (line["status"], line["bytes"], line["reason"]) == (200, 9, "idle_timeout")
-    assert line["duration"] >= 0.1
+    assert line["duration"] >= 0.09  # the clocks of the loop and of the log differ
