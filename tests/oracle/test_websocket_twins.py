@@ -16,6 +16,7 @@ from tests.unit.protocol.websocket.driving import (
     MASK,
     Implementation,
     compiled_is_built,
+    is_up_to_zlib,
     output,
     serve,
     single_bytes,
@@ -44,12 +45,12 @@ def _both() -> tuple[Implementation, Implementation]:
 @given(pieces(streams()), _AGREED)
 def test_streams(parts: list[bytes], deflate: DeflateParameters | None) -> None:
     whole = b"".join(parts)
-    outcomes = [
-        serve(implementation.new(deflate), cut)
-        for implementation in _both()
-        for cut in (parts, [whole], single_bytes(whole))
-    ]
-    assert all(outcome == outcomes[0] for outcome in outcomes)
+    python, compiled = _both()
+    outcomes = []
+    for cut in (parts, [whole], single_bytes(whole)):
+        outcomes.append(serve(python.new(deflate), cut))
+        assert serve(compiled.new(deflate), cut) == outcomes[-1]
+    assert is_up_to_zlib(outcomes) or outcomes[1:] == outcomes[:-1]
 
 
 @given(pieces(st.binary(max_size=200)), _AGREED)
@@ -72,7 +73,8 @@ def test_narrow_limits(
     python, compiled = _both()
     outcome = serve(python.new(deflate, **limits), parts)
     assert serve(compiled.new(deflate, **limits), parts) == outcome
-    assert serve(compiled.new(deflate, **limits), [b"".join(parts)]) == outcome
+    whole = serve(compiled.new(deflate, **limits), [b"".join(parts)])
+    assert whole == outcome or is_up_to_zlib([whole, outcome])
     for event in outcome.events:
         assert getattr(event, "size", 0) <= size
 

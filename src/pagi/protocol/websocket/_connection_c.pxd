@@ -8,7 +8,6 @@ from pagi.protocol.websocket._events_c cimport (
     PingReceived,
     PongReceived,
 )
-from pagi.protocol.websocket._frames_c cimport frame
 from pagi.protocol.websocket._masking_c cimport unmasked
 from pagi.protocol.websocket._payload_c cimport Payload, read_text
 from pagi.protocol.websocket._sender_c cimport MessageSender
@@ -36,6 +35,8 @@ cdef class WebSocketConnection(MessageSender):
     cdef public object close_code
     cdef public str close_reason
     cdef public bint closed
+    cdef public bint stopped
+    cdef public bint answers_pings
 
     cdef object _limits
     cdef long long _max_size
@@ -52,11 +53,15 @@ cdef class WebSocketConnection(MessageSender):
     cdef long long _left
     cdef bytes _mask
     cdef int _phase
+    cdef long long _room
+    cdef long long _room_size
 
     cdef object _inflater
 
     @cython.locals(events=list)
-    cpdef list receive_data(self, bytes data, double now)
+    cpdef list receive_data(
+        self, bytes data, double now, long long max_messages=*, long long max_size=*
+    )
     @cython.locals(
         pos=Py_ssize_t, size=Py_ssize_t, start=Py_ssize_t, first=cython.int,
         length=cython.longlong,
@@ -70,10 +75,12 @@ cdef class WebSocketConnection(MessageSender):
     cdef _receive_whole(
         self, int first, bytes data, Py_ssize_t start, Py_ssize_t end, list events
     )
+    cdef _deliver(self, content, Py_ssize_t size, list events)
     cdef _begin_frame(self, int first, long long length, bytes mask, double now)
     @cython.locals(payload=Payload, size=Py_ssize_t, end=Py_ssize_t, expected=Py_ssize_t)
     cdef Py_ssize_t _receive_payload(self, bytes data, Py_ssize_t pos, list events) except -1
     cdef _inflate(self, Payload payload, bytes data)
+    cdef _add_inflated(self, Payload payload, bytes data)
     @cython.locals(payload=Payload)
     cdef _end_frame(self, list events)
     @cython.locals(content=bytes)

@@ -19,7 +19,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from pagi.protocol.websocket._frames_py import frame
 from pagi.protocol.websocket._masking_py import unmasked
 from pagi.protocol.websocket._payload_py import Payload, read_text
 from pagi.protocol.websocket._sender_py import MessageSender
@@ -32,7 +31,7 @@ from pagi.protocol.websocket.close import (
     close_payload,
     read_close,
 )
-from pagi.protocol.websocket.deflate import DeflateParameters, Inflater
+from pagi.protocol.websocket.deflate import DAMAGED, DeflateParameters, Inflater
 from pagi.protocol.websocket.events import (
     CloseReceived,
     Failed,
@@ -80,6 +79,10 @@ class WebSocketConnection(MessageSender):
         close_reason: the peer's words, or empty.
         closed: nothing more will come that matters: the transport can be closed once all that is
             queued is sent.
+        stopped: the last `receive_data` stopped at its bounds; bytes may wait for the next one.
+        answers_pings: a pong is queued for each ping. Whoever switches it off answers the last
+            one later, with `send_pong`: a peer that does not read can ask for more pongs than
+            there is room for (§5.5.3).
     """
 
     __slots__ = (
@@ -96,12 +99,16 @@ class WebSocketConnection(MessageSender):
         "_partial",
         "_payload",
         "_phase",
+        "_room",
+        "_room_size",
         "_tokens",
         "_wire_size",
+        "answers_pings",
         "close_code",
         "close_reason",
         "close_received",
         "closed",
+        "stopped",
     )
 
     def __init__(self, limits: WebSocketLimits, deflate: DeflateParameters | None = None) -> None:
@@ -110,6 +117,8 @@ class WebSocketConnection(MessageSender):
         self.close_code: int | None = None
         self.close_reason = ""
         self.closed = False
+        self.stopped = False
+        self.answers_pings = True
 
         self._limits = limits
         self._max_size: int = min(limits.max_message_size, _MAX_SIZE)
@@ -127,23 +136,32 @@ class WebSocketConnection(MessageSender):
         self._mask = b""
         self._phase = 0  # where in the mask its next byte is
 
+        self._room = 0  # messages that are wanted yet
+        self._room_size = 0  # bytes of them
         self._inflater: Inflater | None = None if deflate is None else Inflater(deflate)
 
     # --- receiving ---
 
-    def receive_data(self, data: bytes, now: float) -> list[WebSocketEvent]:
+    def receive_data(
+        self, data: bytes, now: float, max_messages: int = _MAX_SIZE, max_size: int = _MAX_SIZE
+    ) -> list[WebSocketEvent]:
         """Take bytes from the peer and return what they mean.
 
         Pongs and the answer to a close are queued. After `CloseReceived` or `Failed`, which come
         last, bytes are thrown away.
 
         Args:
-            data: the bytes.
+            data: the bytes; none to go on with those that wait.
             now: monotonic time in seconds; what control frames are counted against.
+            max_messages: messages after which to stop: what follows waits as it came.
+            max_size: bytes of messages after which to stop; the last may go beyond it.
         """
         events: list[WebSocketEvent] = []
+        self.stopped = False
         if self._deaf:
             return events
+        self._room = max_messages
+        self._room_size = max_size
         if self._partial:
             data = self._partial + data
             self._partial = b""
@@ -158,7 +176,7 @@ class WebSocketConnection(MessageSender):
         """Take the frames of ``data``; keep what is not whole and cannot be used yet."""
         pos = 0
         size = len(data)
-        while not self._deaf:
+        while not self._deaf and not self.stopped:
             if self._left:
                 pos = self._receive_payload(data, pos, events)
                 if self._left:
@@ -237,10 +255,16 @@ class WebSocketConnection(MessageSender):
             text = read_text(data, start, end)
             if text is None:
                 raise PeerError(BAD_DATA, "a text is not UTF-8")
-            events.append(MessageReceived(text, end - start))
+            self._deliver(text, end - start, events)
         else:
             content = unmasked(data, start, end, data[start - 4 : start], 0)
-            events.append(MessageReceived(content, end - start))
+            self._deliver(content, end - start, events)
+
+    def _deliver(self, content: str | bytes, size: int, events: list[WebSocketEvent]) -> None:
+        events.append(MessageReceived(content, size))
+        self._room -= 1
+        self._room_size -= size
+        self.stopped = self._room <= 0 or self._room_size <= 0
 
     def _begin_frame(self, first: int, length: int, mask: bytes, now: float) -> None:
         """Enter a frame of a message, and the message if it is the first one."""
@@ -278,14 +302,19 @@ class WebSocketConnection(MessageSender):
             self._end_frame(events)
         return end
 
-    def _inflate(self, payload: Payload, data: bytes | None) -> None:
-        """Add what deflated bytes stand for; ``None`` is the end of the message."""
+    def _inflate(self, payload: Payload, data: bytes) -> None:
+        """Add what deflated bytes stand for."""
         inflater = self._inflater
         assert inflater is not None
-        room = self._max_size - payload.size
-        out = inflater.finish(room) if data is None else inflater.inflate(data, room)
-        if out and not payload.add(out):
-            raise PeerError(BAD_DATA, "a text is not UTF-8")
+        while data:
+            self._add_inflated(payload, inflater.inflate(data, self._max_size - payload.size))
+            data = inflater.rest
+
+    def _add_inflated(self, payload: Payload, data: bytes) -> None:
+        if not payload.add(data):
+            raise PeerError(BAD_DATA, DAMAGED)
+        if payload.size > self._max_size:
+            raise PeerError(TOO_BIG, "a message is longer than the limit when it is inflated")
 
     def _end_frame(self, events: list[WebSocketEvent]) -> None:
         """A frame is complete, and the message if it was the last one."""
@@ -294,13 +323,14 @@ class WebSocketConnection(MessageSender):
         if not self._final:
             return
         if self._compressed:
-            self._inflate(payload, None)
+            assert self._inflater is not None
+            self._add_inflated(payload, self._inflater.finish(self._max_size - payload.size))
         content = payload.finish()
         if content is None:
-            raise PeerError(BAD_DATA, "a text is not UTF-8")
+            raise PeerError(BAD_DATA, DAMAGED if self._compressed else "a text is not UTF-8")
         self._payload = None
         self._compressed = False
-        events.append(MessageReceived(content, payload.size))
+        self._deliver(content, payload.size, events)
 
     def _receive_control(
         self,
@@ -318,7 +348,8 @@ class WebSocketConnection(MessageSender):
             return
         self._take_token(now)
         if opcode == OP_PING:
-            self._queue(frame(FIN | OP_PONG, content))
+            if self.answers_pings:
+                self.send_pong(content)
             events.append(PingReceived(content))
         else:
             events.append(PongReceived(content))

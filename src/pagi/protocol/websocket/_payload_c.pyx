@@ -61,8 +61,9 @@ cdef class Payload:
         cdef Py_ssize_t needed = self.size + more
         cdef Py_ssize_t room
         if self._data == NULL or needed > self._room:
-            room = 2 * needed
-            if needed <= expected < room:
+            # The first piece may be the only one.
+            room = 2 * needed if self.size else needed
+            if needed <= expected < 2 * needed:
                 room = expected
             elif room < LEAST_ROOM:
                 room = LEAST_ROOM

@@ -2,7 +2,7 @@
 cimport cython
 
 from pagi.protocol.websocket._frames_c cimport ascii_frame, frame, frame_head
-from pagi.protocol.websocket.opcodes cimport FIN, OP_BINARY, OP_CLOSE, OP_PING, OP_TEXT, RSV1
+from pagi.protocol.websocket.opcodes cimport FIN, OP_BINARY, OP_CLOSE, OP_PING, OP_PONG, OP_TEXT, RSV1
 
 cdef Py_ssize_t _JOINED
 cdef int _MAX_CONTROL_SIZE
@@ -13,6 +13,7 @@ cdef class MessageSender:
     cdef public bint compress_default
     cdef object _deflater
     cdef Py_ssize_t _deflate_min_size
+    cdef bytes _held_close
     cdef list _out
     cdef Py_ssize_t _out_size
 
@@ -23,6 +24,9 @@ cdef class MessageSender:
     @cython.locals(size=Py_ssize_t)
     cdef _send_message(self, int first, bytes data, compress)
     cpdef send_ping(self, bytes payload=*)
+    cpdef send_pong(self, bytes payload)
+    cpdef hold_close(self)
+    cpdef release_close(self)
     cdef _write_close(self, bytes payload)
     cdef _queue(self, bytes data)
     cpdef Py_ssize_t buffered(self)

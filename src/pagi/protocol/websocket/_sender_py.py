@@ -12,7 +12,15 @@ from pagi.protocol.websocket._frames_py import ascii_frame, frame, frame_head
 from pagi.protocol.websocket.close import MAX_REASON_SIZE, close_payload
 from pagi.protocol.websocket.deflate import DeflateParameters, Deflater
 from pagi.protocol.websocket.limits import WebSocketLimits
-from pagi.protocol.websocket.opcodes import FIN, OP_BINARY, OP_CLOSE, OP_PING, OP_TEXT, RSV1
+from pagi.protocol.websocket.opcodes import (
+    FIN,
+    OP_BINARY,
+    OP_CLOSE,
+    OP_PING,
+    OP_PONG,
+    OP_TEXT,
+    RSV1,
+)
 
 __all__ = ["MessageSender"]
 
@@ -34,6 +42,7 @@ class MessageSender:
     __slots__ = (
         "_deflate_min_size",
         "_deflater",
+        "_held_close",
         "_out",
         "_out_size",
         "close_sent",
@@ -47,6 +56,7 @@ class MessageSender:
         if deflate is not None:
             self._deflater = Deflater(deflate, limits.deflate_memory_level)
         self._deflate_min_size: int = max(limits.deflate_min_size, 1)
+        self._held_close = b""
         self._out: list[bytes] = []
         self._out_size = 0
 
@@ -119,6 +129,10 @@ class MessageSender:
             raise LocalProtocolError("the payload of a ping has at most 125 bytes")
         self._queue(frame(FIN | OP_PING, payload))
 
+    def send_pong(self, payload: bytes) -> None:
+        """Queue the answer to a ping (§5.5.3); it may stand behind our close, too."""
+        self._queue(frame(FIN | OP_PONG, payload))
+
     def send_close(self, code: int = 1000, reason: str = "") -> None:
         """Queue our close (§5.5.1). The peer's answer is `CloseReceived`.
 
@@ -150,6 +164,21 @@ class MessageSender:
         if not self.close_sent:
             self.close_sent = True
             self._queue(frame(FIN | OP_CLOSE, payload))
+
+    def hold_close(self) -> None:
+        """Take the close that was queued last back, so that answers to what came before may go.
+
+        For a `Failed` behind messages. `release_close` must follow.
+        """
+        self._held_close = self._out.pop()
+        self._out_size -= len(self._held_close)
+        self.close_sent = False
+
+    def release_close(self) -> None:
+        """Queue the close that was held back, unless another one was sent meanwhile."""
+        if not self.close_sent:
+            self.close_sent = True
+            self._queue(self._held_close)
 
     # --- output ---
 

@@ -11,16 +11,20 @@ import zlib
 from dataclasses import dataclass
 from typing import Final
 
-from pagi.protocol.websocket.close import BAD_DATA, POLICY, TOO_BIG, PeerError
+from pagi.protocol.websocket.close import BAD_DATA, POLICY, PeerError
 
-__all__ = ["DeflateParameters", "Deflater", "Inflater"]
+__all__ = ["DAMAGED", "DeflateParameters", "Deflater", "Inflater"]
+
+#: What is wrong with a message that does not inflate. It may hold wrong text before that place,
+#: which is seen if it came in a packet before: then it is the same fault, in the same words.
+DAMAGED: Final = "a deflated message is damaged, or its text is not UTF-8"
 
 #: What a sync flush ends with, and the wire leaves out (RFC 7692 §7.2.1).
 _TAIL: Final = b"\x00\x00\xff\xff"
 # Two thirds of the time that zlib's own choice takes, for a tenth more bytes.
 _LEVEL: Final = 4
-# Each block that is marked as the last one costs a new object of zlib's.
-_MAX_FINAL_BLOCKS: Final = 64
+# Each one costs a new object of zlib's. Of those who make last blocks all end a message with one.
+_MAX_STREAMS: Final = 64
 # zlib makes no window of 256 bytes for raw streams, and needs none to read what fits into one.
 _LEAST_WINDOW_BITS: Final = 9
 
@@ -75,69 +79,55 @@ class Inflater:
 
     A block that is marked as the last one of its stream (RFC 7692 §7.2.3.4) begins a new stream:
     what follows refers to nothing before it, as with every compressor that makes such blocks.
+
+    Attributes:
+        rest: what is left of the last piece, behind the end of a stream; `inflate` it next.
     """
 
-    __slots__ = ("_begun", "_final_blocks", "_keeps", "_stream", "_window_bits")
+    __slots__ = ("_begun", "_keeps", "_stream", "_streams", "_window_bits", "rest")
 
     def __init__(self, parameters: DeflateParameters) -> None:
         self._keeps = not parameters.client_no_context_takeover
         self._window_bits = max(parameters.client_max_window_bits, _LEAST_WINDOW_BITS)
         self._stream: zlib._Decompress | None = None
-        self._begun = False  # the message has bytes that no block has ended yet
-        self._final_blocks = 0
+        self._streams = 0  # that were begun in this message
+        self._begun = False  # the message has bytes that no last block has ended
+        self.rest = b""
 
     def inflate(self, data: bytes, room: int) -> bytes:
-        """Return what a piece of a message, without its mask, stands for.
+        """Return what a piece of a message stands for, as far as one stream goes.
 
         Args:
-            data: the piece; any bytes.
-            room: bytes that the message may still have.
+            data: the piece, without its mask, and not empty.
+            room: bytes that the message may still have. If it has more, one byte more is returned.
 
         Raises:
-            PeerError: 1009 if there are more, 1007 if ``data`` is not deflated, 1008 if it is
-                made of far too many streams.
+            PeerError: 1007 if ``data`` is not deflated, 1008 if the message is made of far too
+                many streams.
         """
-        out = self._inflate(data, room)
-        if self._stream is None or not self._stream.eof:
-            return out
-        return self._go_on(out, room)
-
-    def _inflate(self, data: bytes, room: int) -> bytes:
-        """Inflate the bytes of one stream, which may end before they do."""
-        if not data:
-            return b""
         stream = self._stream
         if stream is None:
+            self._streams += 1
+            if self._streams > _MAX_STREAMS:
+                raise PeerError(POLICY, "a message is made of too many deflated streams")
             stream = self._stream = zlib.decompressobj(-self._window_bits)
         self._begun = True
         try:
             out = stream.decompress(data, room + 1)
         except zlib.error:
-            raise PeerError(BAD_DATA, "a message is not deflated as it says") from None
-        if len(out) > room:
-            raise PeerError(TOO_BIG, "a message is longer than the limit when it is inflated")
-        return out
-
-    def _go_on(self, out: bytes, room: int) -> bytes:
-        """Inflate what follows on a stream that has ended."""
-        pieces = [out]
-        while self._stream is not None and self._stream.eof:
-            self._final_blocks += 1
-            if self._final_blocks > _MAX_FINAL_BLOCKS:
-                raise PeerError(POLICY, "a message is made of too many deflated streams")
-            room -= len(out)
-            rest = self._stream.unused_data
+            raise PeerError(BAD_DATA, DAMAGED) from None
+        self.rest = stream.unused_data
+        if stream.eof:
             self._stream = None
             self._begun = False
-            out = self._inflate(rest, room)
-            pieces.append(out)
-        return b"".join(pieces)
+        return out
 
     def finish(self, room: int) -> bytes:
         """Return what the end of the message brings; the next message may begin. See `inflate`."""
         out = self.inflate(_TAIL, room) if self._begun else b""
         self._begun = False
-        self._final_blocks = 0
+        self._streams = 0
+        self.rest = b""
         if not self._keeps:
             self._stream = None
         return out

@@ -129,6 +129,16 @@ def serve(machine: Any, pieces: Iterable[bytes], now: float = 0.0) -> Outcome:
     return Outcome(events, b"".join(sent), state(machine))
 
 
+def is_up_to_zlib(outcomes: Iterable[Outcome]) -> bool:
+    """Tell whether the outcomes of one stream, cut in several ways, may differ.
+
+    They may where a deflated message is damaged or too long: how far zlib looks ahead depends on
+    the pieces, and so does whether it can see what lies before a window that the peer exceeds.
+    """
+    details = [getattr(event, "detail", "") for outcome in outcomes for event in outcome.events]
+    return any("inflated" in detail or "damaged" in detail for detail in details)
+
+
 def single_bytes(wire: bytes) -> list[bytes]:
     """Cut into bytes."""
     return [wire[at : at + 1] for at in range(len(wire))]
