@@ -42,6 +42,7 @@ cdef class WebSocketConnection(MessageSender):
     cdef long long _max_size
     cdef bint _deaf
     cdef bytes _partial
+    cdef Py_ssize_t _start
     cdef double _tokens
     cdef double _filled_at
 
@@ -58,15 +59,14 @@ cdef class WebSocketConnection(MessageSender):
 
     cdef object _inflater
 
-    @cython.locals(events=list)
+    @cython.locals(events=list, start=Py_ssize_t)
     cpdef list receive_data(
         self, bytes data, double now, long long max_messages=*, long long max_size=*
     )
     @cython.locals(
-        pos=Py_ssize_t, size=Py_ssize_t, start=Py_ssize_t, first=cython.int,
-        length=cython.longlong,
+        size=Py_ssize_t, start=Py_ssize_t, first=cython.int, length=cython.longlong,
     )
-    cdef _receive(self, bytes data, double now, list events)
+    cdef _receive(self, bytes data, Py_ssize_t pos, double now, list events)
     @cython.locals(length=cython.int, opcode=cython.int)
     cdef int _read_second(self, int first, int second) except -1
     @cython.locals(limit=cython.longlong, had=cython.longlong)

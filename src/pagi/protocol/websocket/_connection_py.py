@@ -11,8 +11,9 @@ a violation nothing is waited for (§7.1.7). Then ``closed`` says that the trans
 
 Within FRAMES a message is taken up as its bytes come, whatever the frames and packets they come
 in: ``_left`` is what the frame in progress still lacks, and `Payload` has what came. What is kept
-otherwise is part of a frame head, or of a control frame, which is 131 bytes at most. A frame that
-stands whole in what was received, and is a message by itself, goes around all that.
+otherwise is part of a frame head, or of a control frame, which is 131 bytes at most, or what came
+behind the last message that was wanted. A frame that stands whole in what was received, and is a
+message by itself, goes around all that.
 """
 
 from __future__ import annotations
@@ -101,6 +102,7 @@ class WebSocketConnection(MessageSender):
         "_phase",
         "_room",
         "_room_size",
+        "_start",
         "_tokens",
         "_wire_size",
         "answers_pings",
@@ -123,7 +125,8 @@ class WebSocketConnection(MessageSender):
         self._limits = limits
         self._max_size: int = min(limits.max_message_size, _MAX_SIZE)
         self._deaf = False
-        self._partial = b""  # a frame head, or a control frame, that is not whole
+        self._partial = b""  # what could not be taken yet, from _start on
+        self._start = 0
         self._tokens: float = limits.max_control_frames * _BURST
         self._filled_at = 0.0
 
@@ -162,19 +165,24 @@ class WebSocketConnection(MessageSender):
             return events
         self._room = max_messages
         self._room_size = max_size
+        start = 0
         if self._partial:
-            data = self._partial + data
+            if data:
+                data = self._partial[self._start :] + data
+            else:
+                data = self._partial
+                start = self._start
             self._partial = b""
+            self._start = 0
         try:
-            self._receive(data, now, events)
+            self._receive(data, start, now, events)
         except PeerError as error:
             self._give_up(error.code, error.detail)
             events.append(Failed(error.code, error.detail))
         return events
 
-    def _receive(self, data: bytes, now: float, events: list[WebSocketEvent]) -> None:
+    def _receive(self, data: bytes, pos: int, now: float, events: list[WebSocketEvent]) -> None:
         """Take the frames of ``data``; keep what is not whole and cannot be used yet."""
-        pos = 0
         size = len(data)
         while not self._deaf and not self.stopped:
             if self._left:
@@ -208,7 +216,11 @@ class WebSocketConnection(MessageSender):
             pos = start
             if length == 0:
                 self._end_frame(events)
-        if pos < size:
+        if self.stopped:
+            # It may be taken in many steps: the rest is not copied in each of them.
+            self._partial = data if pos < size else b""
+            self._start = pos
+        elif pos < size:
             self._partial = data[pos:] if pos else data
 
     def _read_second(self, first: int, second: int) -> int:
@@ -374,7 +386,9 @@ class WebSocketConnection(MessageSender):
 
     def _give_up(self, code: int, detail: str) -> None:
         """Answer a violation (§7.1.7)."""
-        self._write_close(close_payload(code, detail))
+        if not self.close_sent:
+            self._write_close(close_payload(code, detail))
+            self._farewell = self._out[-1]
         self._end_reading()
 
     def receive_eof(self) -> None:

@@ -13,7 +13,7 @@ cdef class MessageSender:
     cdef public bint compress_default
     cdef object _deflater
     cdef Py_ssize_t _deflate_min_size
-    cdef bytes _held_close
+    cdef bytes _farewell
     cdef list _out
     cdef Py_ssize_t _out_size
 

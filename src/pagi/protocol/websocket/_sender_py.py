@@ -42,7 +42,7 @@ class MessageSender:
     __slots__ = (
         "_deflate_min_size",
         "_deflater",
-        "_held_close",
+        "_farewell",
         "_out",
         "_out_size",
         "close_sent",
@@ -56,7 +56,7 @@ class MessageSender:
         if deflate is not None:
             self._deflater = Deflater(deflate, limits.deflate_memory_level)
         self._deflate_min_size: int = max(limits.deflate_min_size, 1)
-        self._held_close = b""
+        self._farewell: bytes | None = None  # the close that answers a violation
         self._out: list[bytes] = []
         self._out_size = 0
 
@@ -166,19 +166,20 @@ class MessageSender:
             self._queue(frame(FIN | OP_CLOSE, payload))
 
     def hold_close(self) -> None:
-        """Take the close that was queued last back, so that answers to what came before may go.
+        """Take the close of a violation back, while it is queued: answers may go before it.
 
-        For a `Failed` behind messages. `release_close` must follow.
+        For a `Failed` behind messages that the application has not seen. Does nothing if another
+        close was sent before that. `release_close` must follow.
         """
-        self._held_close = self._out.pop()
-        self._out_size -= len(self._held_close)
-        self.close_sent = False
+        if self._out and self._out[-1] is self._farewell:
+            self._out_size -= len(self._out.pop())
+            self.close_sent = False
 
     def release_close(self) -> None:
         """Queue the close that was held back, unless another one was sent meanwhile."""
-        if not self.close_sent:
+        if self._farewell is not None and not self.close_sent:
             self.close_sent = True
-            self._queue(self._held_close)
+            self._queue(self._farewell)
 
     # --- output ---
 
