@@ -1,44 +1,46 @@
 # cython: language_level=3
 cimport cython
 
-from pagi.protocol._events_c cimport RequestReceived
 from pagi.protocol.websocket._connection_c cimport WebSocketConnection
 from pagi.protocol.websocket._events_c cimport MessageReceived
 from pagi.server.exchange._http_c cimport HTTPExchange
 from pagi.server.exchange._service_c cimport Service
 from pagi.server.exchange._stream_c cimport Stream
 from pagi.server.exchange._vigil_c cimport Vigil
-from pagi.server.exchange.phases cimport BODY, COMPLETE, IDLE, STARTED
+from pagi.server.exchange._websocket_opening_c cimport WebSocketOpening
+from pagi.server.exchange.phases cimport BODY, COMPLETE
 
 
-cdef class WebSocketExchange(HTTPExchange):
+cdef class WebSocketExchange(WebSocketOpening):
     cdef list _backlog
     cdef int _code
     cdef object _end_reason
-    cdef object _handshake
+    cdef object _failure
     cdef Py_ssize_t _held
     cdef WebSocketConnection _machine
+    cdef Py_ssize_t _max_queue
+    cdef Py_ssize_t _max_queue_size
     cdef object _peer_reason
+    cdef object _pinged
     cdef list _queue
     cdef Py_ssize_t _queued_size
     cdef bint _told
     cdef Vigil _vigil
 
-    cpdef read_request(self, request)
-    cdef dict _make_scope(self, RequestReceived request, dict template)
-    cdef _send_before(self, message)
-    cdef _send_start(self, dict message)
-    cdef _deny(self, int status)
     cdef _accept(self, dict message)
     @cython.locals(machine=WebSocketConnection, queue=list, arrived=bint, unwanted=bint)
     cdef _read(self, bytes data)
+    cdef list _next_events(self, bytes data)
     cdef _handle(self, event)
+    cdef _fail(self)
     cdef bint _is_full(self)
     cdef _overflow(self)
     cdef _give_credit(self)
     @cython.locals(event=MessageReceived)
     cdef dict _take_message(self)
+    @cython.locals(data=bytes)
     cdef _go_on_reading(self)
+    cdef _salvage(self, bytes data)
     cdef dict _disconnect_message(self)
     @cython.locals(machine=WebSocketConnection)
     cdef _send_message(self, dict message)

@@ -2,9 +2,9 @@
 
 One source, two builds: compiled as ``_websocket_c`` (see ``_websocket_c.pxd``).
 
-Until it is accepted a WebSocket is an HTTP request, and its refusal is an HTTP response: that part
-is inherited. With the accept the stream becomes a tunnel; its bytes are the business of a
-`WebSocketConnection`, and it makes no difference which version of HTTP carries them::
+Until it is accepted a WebSocket is an HTTP request: that part is inherited from `WebSocketOpening`.
+With the accept the stream becomes a tunnel; its bytes are the business of a `WebSocketConnection`,
+and it makes no difference which version of HTTP carries them::
 
     OPENING ──accept──► OPEN ──close sent──────► CLOSING ──the peer's close──► ENDED
        │                 └──the peer's close (answered at once)────────────────► ENDED
@@ -17,31 +17,36 @@ Messages that arrived before the end are delivered before ``websocket.disconnect
 Credit: the stream is told which bytes were consumed. While the queue holds less than its bounds
 all bytes are, also those of a message that is not whole. When it is full they are not, and what
 arrives until the peer is stopped is kept as it came: deflated bytes are not inflated for an
-application that does not read.
+application that does not read. When half of the queue is taken reading goes on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from random import random
 from typing import TYPE_CHECKING, Any, Final
 
 from pagi.interface.errors import Disconnected, MessageError
-from pagi.protocol.errors import LocalProtocolError, RemoteProtocolError
+from pagi.protocol.errors import LocalProtocolError
 from pagi.protocol.websocket.connection import WebSocketConnection
-from pagi.protocol.websocket.events import CloseReceived, Failed, MessageReceived, PongReceived
-from pagi.protocol.websocket.handshake import accept_fields, negotiate_deflate, read_handshake
+from pagi.protocol.websocket.events import (
+    CloseReceived,
+    Failed,
+    MessageReceived,
+    PingReceived,
+    PongReceived,
+)
 from pagi.server.exchange.awaitables import DONE
 from pagi.server.exchange.departure import is_departure
 from pagi.server.exchange.http import HTTPExchange
-from pagi.server.exchange.phases import BODY, COMPLETE, IDLE, STARTED
+from pagi.server.exchange.phases import BODY, COMPLETE
 from pagi.server.exchange.vigil import Vigil
+from pagi.server.exchange.websocket_messages import read_keepalive
+from pagi.server.exchange.websocket_opening import WebSocketOpening
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
     from pagi.interface.callables import Message
-    from pagi.protocol.events import RequestReceived
     from pagi.server.exchange.service import Service
     from pagi.server.exchange.stream import Stream
 
@@ -51,23 +56,22 @@ __all__ = ["WebSocketExchange"]
 ABNORMAL: Final = 1006
 TOO_BIG: Final = 1009
 SERVER_ERROR: Final = 1011
-#: More seconds than any timer takes.
-_EVER: Final = 1e9
-
-_DENIAL: Final = "websocket.http."
 
 
-class WebSocketExchange(HTTPExchange):
+class WebSocketExchange(WebSocketOpening):
     """The application's side of one websocket scope. Made by a driver, which then calls `start`."""
 
     __slots__ = (
         "_backlog",
         "_code",
         "_end_reason",
-        "_handshake",
+        "_failure",
         "_held",
         "_machine",
+        "_max_queue",
+        "_max_queue_size",
         "_peer_reason",
+        "_pinged",
         "_queue",
         "_queued_size",
         "_told",
@@ -75,42 +79,21 @@ class WebSocketExchange(HTTPExchange):
     )
 
     def __init__(self, service: Service, stream: Stream, client: str) -> None:
-        HTTPExchange.__init__(self, service, stream, client)
-        self._handshake: Any = None
+        WebSocketOpening.__init__(self, service, stream, client)
         self._machine: Any = None
         self._told = False  # websocket.connect was received
+        self._max_queue: int = service.websocket.max_queue
+        self._max_queue_size: int = service.websocket.max_queue_size
         self._queue: list[Any] = []  # messages, oldest first
         self._queued_size = 0
         self._held = 0  # bytes of the peer that were not declared consumed
         self._backlog: list[bytes] | None = None  # bytes that came while the queue was full
         self._code = ABNORMAL  # for websocket.disconnect
         self._peer_reason = ""
+        self._pinged: Any = None  # by a peer that did not read then: the last payload
+        self._failure: Any = None  # what is still to be ended for
         self._end_reason: str | None = None  # why the server closes, if it is the one that does
         self._vigil: Any = None  # from the accept on
-
-    # ------------------------------------------------------------- the opening
-
-    def read_request(self, request: RequestReceived) -> None:
-        """Check the handshake. Raises RemoteProtocolError: the driver answers with its status."""
-        self._handshake = handshake = read_handshake(request)
-        origins, origin = self._service.websocket.origins, handshake.origin
-        if origins and origin is not None and origin.decode("latin-1").lower() not in origins:
-            raise RemoteProtocolError("the origin of a WebSocket is not allowed", 403)
-
-    def _make_scope(self, request: RequestReceived, template: dict[str, Any]) -> dict[str, Any]:
-        scope = HTTPExchange._make_scope(self, request, template)
-        del scope["method"]
-        scope["type"] = "websocket"
-        scope["scheme"] = "wss" if scope["scheme"] == "https" else "ws"
-        scope["subprotocols"] = self._handshake.subprotocols
-        extensions = {
-            name: value
-            for name, value in scope["extensions"].items()
-            if name != "sse" and not name.startswith("http.")
-        }
-        extensions["websocket.http.response"] = {}
-        scope["extensions"] = extensions
-        return scope
 
     def send(self, message: Message) -> Awaitable[None]:
         """Take a message of the application; done at once unless the client is slow."""
@@ -148,68 +131,10 @@ class WebSocketExchange(HTTPExchange):
             return DONE
         return self._stream.drain()
 
-    def _send_before(self, message: Message) -> Awaitable[None]:
-        """Take a message before the accept: accept, refuse, or go on refusing."""
-        if self.connection.disconnect_reason is not None:
-            return self._after_disconnect()
-        if type(message) is not dict and isinstance(message, Mapping):
-            message = dict(message)
-        kind = message.get("type") if isinstance(message, dict) else None
-        if not isinstance(kind, str):
-            return HTTPExchange.send(self, message)
-        if kind == "websocket.accept" or kind == "websocket.close":
-            if self._service.check is not None:
-                self._service.check(kind, message)
-            if self._phase != IDLE:
-                raise self._unexpected(kind)
-            if kind == "websocket.accept":
-                self._accept(message)
-            else:
-                self._deny(403)
-            return DONE
-        if kind.startswith(_DENIAL):
-            message = {**message, "type": kind.removeprefix("websocket.")}
-        elif kind.startswith(("websocket.", "sse.")):
-            raise self._unexpected(kind)
-        return HTTPExchange.send(self, message)
-
-    def _unexpected(self, kind: Any) -> MessageError:
-        if self._phase == IDLE:
-            return MessageError(
-                f"unexpected message {kind!r}; expected websocket.accept, websocket.close or"
-                " websocket.http.response.start"
-            )
-        return HTTPExchange._unexpected(self, kind)
-
-    def _send_start(self, message: Message) -> None:
-        HTTPExchange._send_start(self, message)
-        # The client asked for another protocol: what it would do with this connection is unsure.
-        self._fields = [*self._fields, (b"connection", b"close")]
-
-    def _deny(self, status: int) -> None:
-        """Refuse in the simplest way."""
-        self._status = status
-        self._fields = [(b"connection", b"close")]
-        self._phase = STARTED
-        self.connection.response_started = True
-        self._write_whole(b"")
-
     def _accept(self, message: Message) -> None:
         service = self._service
-        limits = service.websocket_limits
-        fields = self._as_fields(message.get("headers") or (), message)
-        deflate = negotiate_deflate(self._handshake, limits)
-        try:
-            fields = accept_fields(
-                self._handshake,
-                subprotocol=message.get("subprotocol"),
-                fields=fields,
-                deflate=deflate,
-            )
-            self._status = self._stream.switch(fields)
-        except LocalProtocolError as exc:
-            raise MessageError(f"websocket.accept: {exc}") from None
-        self._machine = WebSocketConnection(limits, deflate)
+        deflate = self._switch(message)
+        self._machine = WebSocketConnection(service.websocket_limits, deflate)
         self._phase = BODY
         self.connection.response_started = True
         self._stream.flush()
@@ -230,19 +155,24 @@ class WebSocketExchange(HTTPExchange):
             self._read(data)
 
     def _read(self, data: bytes) -> None:
-        """Let the machine read, and do what it says."""
+        """Let the machine read what the queue has room for, and do what it says."""
         machine = self._machine
         queue = self._queue
         arrived = False
         unwanted = machine.close_sent  # nobody waits for messages any more
-        for event in machine.receive_data(data, self._service.loop.time()):
-            if type(event) is MessageReceived:
-                if not unwanted:
-                    queue.append(event)
-                    self._queued_size += event.size
-                    arrived = True
-            else:
-                self._handle(event)
+        machine.answers_pings = self._stream.writable
+        while True:
+            for event in self._next_events(data):
+                if type(event) is MessageReceived:
+                    if not unwanted:
+                        queue.append(event)
+                        self._queued_size += event.size
+                        arrived = True
+                else:
+                    self._handle(event)
+            if not unwanted or not machine.stopped:
+                break
+            data = b""
         if self._phase == COMPLETE or self.connection.disconnect_reason is not None:
             return
         if machine.buffered():
@@ -251,10 +181,18 @@ class WebSocketExchange(HTTPExchange):
             self._vigil.moved()
             if self._waiter is not None:
                 self._wake()
-        if self._is_full():
+        if self._is_full() and not unwanted:
             self._overflow()
         elif self._held:
             self._give_credit()
+
+    def _next_events(self, data: bytes) -> Any:
+        return self._machine.receive_data(
+            data,
+            self._service.loop.time(),
+            max(self._max_queue - len(self._queue), 1),
+            max(self._max_queue_size - self._queued_size, 1),
+        )
 
     def _handle(self, event: Any) -> None:
         kind = type(event)
@@ -262,18 +200,31 @@ class WebSocketExchange(HTTPExchange):
             took = self._vigil.answered(event.payload)
             if took is not None:
                 self.connection.round_trip = took
+        elif kind is PingReceived:
+            if not self._machine.answers_pings:
+                self._pinged = event.payload
         elif kind is CloseReceived:
             self._peer_closed(event.code, event.reason)
         elif kind is Failed:
-            self._code = event.code
-            reason = "body_too_large" if event.code == TOO_BIG else "protocol_error"
-            self._end(reason, event.detail)
+            self._service.logger.debug("%s: %s", self.client, event.detail)
+            self._failure = event
+            if self._queue or self._waiter is None:
+                # What came before it is answered first, if that does not take too long.
+                self._machine.hold_close()
+                self._vigil.await_close(self._service.websocket.close_timeout)
+            else:
+                self._fail()
+
+    def _fail(self) -> None:
+        """End because the peer broke the protocol."""
+        failure = self._failure
+        self._machine.release_close()
+        self._code = failure.code
+        reason = "body_too_large" if failure.code == TOO_BIG else "protocol_error"
+        self._end(reason, failure.detail)
 
     def _is_full(self) -> bool:
-        settings = self._service.websocket
-        return (
-            len(self._queue) >= settings.max_queue or self._queued_size >= settings.max_queue_size
-        )
+        return len(self._queue) >= self._max_queue or self._queued_size >= self._max_queue_size
 
     def _overflow(self) -> None:
         """The application does not keep up: stop the peer, or close."""
@@ -302,6 +253,9 @@ class WebSocketExchange(HTTPExchange):
                 return self._take_message()
             if self._phase == COMPLETE or self.connection.disconnect_reason is not None:
                 return self._take_disconnect()
+            if self._failure is not None:
+                self._fail()
+                continue
             if self._waiter is not None:
                 raise MessageError("receive() is already waiting in another task of this scope")
             waiter = self._service.loop.create_future()
@@ -314,7 +268,11 @@ class WebSocketExchange(HTTPExchange):
     def _take_message(self) -> Message:
         event = self._queue.pop(0)
         self._queued_size -= event.size
-        if self._backlog is not None and not self._is_full():
+        if (
+            self._backlog is not None
+            and len(self._queue) <= self._max_queue >> 1
+            and self._queued_size <= self._max_queue_size >> 1
+        ):
             self._go_on_reading()
         data = event.data
         if type(data) is str:
@@ -322,13 +280,24 @@ class WebSocketExchange(HTTPExchange):
         return {"type": "websocket.receive", "bytes": data}
 
     def _go_on_reading(self) -> None:
-        backlog, self._backlog = self._backlog, None
-        if self._phase == COMPLETE or self.connection.disconnect_reason is not None:
-            return
-        if backlog:
-            self._read(b"".join(backlog))
-        elif self._held:
-            self._give_credit()
+        data = b"".join(self._backlog or [])
+        self._backlog = None
+        if self.connection.disconnect_reason is not None:
+            self._salvage(data)
+        elif self._phase != COMPLETE:
+            self._read(data)
+
+    def _salvage(self, data: bytes) -> None:
+        """Take what had come, and had to wait, when the peer went."""
+        for event in self._next_events(data):
+            if type(event) is MessageReceived:
+                self._queue.append(event)
+                self._queued_size += event.size
+            elif type(event) is CloseReceived:
+                self._code = self.connection.close_code = event.code
+                self._peer_reason = self.connection.close_reason = event.reason
+        if self._machine.stopped:
+            self._backlog = []
 
     def _disconnect_message(self) -> dict[str, Any]:
         reason = self._peer_reason or self.connection.disconnect_reason or ""
@@ -382,7 +351,7 @@ class WebSocketExchange(HTTPExchange):
 
     def _await_close(self) -> None:
         # Nobody takes messages any more that would hold the peer's close up.
-        if self._backlog is not None:
+        if self._backlog is not None or self._machine.stopped:
             self._go_on_reading()
         if self._phase == BODY and self.connection.disconnect_reason is None:
             self._vigil.await_close(self._service.websocket.close_timeout)
@@ -390,23 +359,21 @@ class WebSocketExchange(HTTPExchange):
     # ------------------------------------------------------------- because time passes
 
     def _set_keepalive(self, message: Message) -> None:
-        interval, timeout = message.get("interval"), message.get("timeout")
-        if not isinstance(interval, (int, float)) or not 0 <= interval < _EVER:
-            raise MessageError(
-                f"websocket.keepalive needs 'interval' in seconds, from 0 up; got {interval!r:.40}"
-            )
-        if timeout is not None and (
-            not isinstance(timeout, (int, float)) or not 0 < timeout < _EVER
-        ):
-            raise MessageError(
-                f"websocket.keepalive takes 'timeout' in seconds, above 0; got {timeout!r:.40}"
-            )
-        self._vigil.keep_alive(float(interval), float(timeout or 0.0))
+        interval, timeout = read_keepalive(message)
+        self._vigil.keep_alive(interval, timeout)
 
     def send_ping(self, payload: bytes) -> None:
         """Ping the peer."""
         self._machine.send_ping(payload)
         self._write_frames()
+
+    def drained(self) -> None:
+        """Learn that the peer reads again: the last ping it sent meanwhile is answered."""
+        HTTPExchange.drained(self)
+        payload, self._pinged = self._pinged, None
+        if payload is not None and not self._machine.close_received:
+            self._machine.send_pong(payload)
+            self._write_frames()
 
     def shut_down(self, grace: float) -> None:
         """Learn that a stop begins: say goodbye within ``grace`` seconds, not all at once."""
@@ -423,6 +390,9 @@ class WebSocketExchange(HTTPExchange):
 
     def lose(self, detail: str, reason: str = "client_timeout") -> None:
         """Give a peer up that does not answer."""
+        if self._failure is not None:
+            self._fail()
+            return
         if not self._machine.close_sent:
             self._code = SERVER_ERROR
             self._machine.send_close(SERVER_ERROR, detail)
@@ -475,6 +445,10 @@ class WebSocketExchange(HTTPExchange):
         if ended and error is not None and is_departure(error):
             return
         if self._machine is None or ended:
+            HTTPExchange.app_finished(self, error)
+            return
+        if self._failure is not None:
+            self._fail()
             HTTPExchange.app_finished(self, error)
             return
         if self._machine.close_sent:
