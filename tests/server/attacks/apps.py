@@ -96,3 +96,45 @@ async def fails(scope: Any, receive: Any, send: Any) -> None:
     if scope["path"] != "/alive":
         raise ValueError(scope["path"])
     await _answer(send, b"x")
+
+
+async def sockets(scope: Any, receive: Any, send: Any) -> None:
+    """Echo what a WebSocket says; answer requests with "x".
+
+    ``/hold`` receives nothing until somebody has asked for ``/open``, then echoes; ``/late`` does
+    not even accept until then. ``/flood`` receives nothing and sends 1 GiB as far as it is taken.
+    """
+    if scope["type"] == "http":
+        if scope["path"] == "/open":
+            _OPEN.set()
+        await _answer(send, b"x")
+        return
+    if scope["type"] != "websocket":
+        raise NotImplementedError
+    await receive()
+    path = scope["path"]
+    if path == "/late":
+        await _OPEN.wait()
+    await send({"type": "websocket.accept"})
+    if path == "/flood":
+        piece = bytes(65_536)
+        for _ in range(16_384):
+            await send({"type": "websocket.send", "bytes": piece})
+    elif path == "/hold":
+        await _OPEN.wait()
+    while (message := await receive())["type"] == "websocket.receive":
+        await send({**message, "type": "websocket.send"})
+
+
+async def events(scope: Any, receive: Any, send: Any) -> None:
+    """Send 1 GiB of events as far as it is taken; ``/alive`` is answered with "x"."""
+    if scope["type"] != "http":
+        raise NotImplementedError
+    if scope["path"] == "/alive":
+        await _answer(send, b"x")
+        return
+    await send({"type": "sse.start"})
+    data = "x" * 65_536
+    for _ in range(16_384):
+        await send({"type": "sse.send", "data": data})
+    await send({"type": "sse.close"})

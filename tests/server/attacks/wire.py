@@ -153,7 +153,8 @@ class Wire:
         found, _, self.waiting = self.waiting.partition(mark)
         return found
 
-    async def _exactly(self, size: int) -> bytes:
+    async def exactly(self, size: int) -> bytes:
+        """Read so many bytes."""
         while len(self.waiting) < size:
             data = await self.receive()
             assert data, f"the connection ended {size - len(self.waiting)} bytes early"
@@ -170,11 +171,11 @@ class Wire:
         if answer.fields.get(b"transfer-encoding") == b"chunked":
             assert length is None
             while size := int(await self._until(b"\r\n"), 16):
-                answer.body += await self._exactly(size)
-                assert await self._exactly(2) == b"\r\n"
-            assert await self._exactly(2) == b"\r\n"
+                answer.body += await self.exactly(size)
+                assert await self.exactly(2) == b"\r\n"
+            assert await self.exactly(2) == b"\r\n"
         elif length is not None:
-            answer.body = await self._exactly(int(length))
+            answer.body = await self.exactly(int(length))
         else:
             answer.body = await self.rest()
         return answer
