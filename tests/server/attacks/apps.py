@@ -127,11 +127,21 @@ async def sockets(scope: Any, receive: Any, send: Any) -> None:
 
 
 async def events(scope: Any, receive: Any, send: Any) -> None:
-    """Send 1 GiB of events as far as it is taken; ``/alive`` is answered with "x"."""
+    """Send 1 GiB of events as far as it is taken; ``/alive`` is answered with "x".
+
+    ``/plain`` does so by the messages of HTTP.
+    """
     if scope["type"] != "http":
         raise NotImplementedError
     if scope["path"] == "/alive":
         await _answer(send, b"x")
+        return
+    if scope["path"] == "/plain":
+        headers = [(b"content-type", b"text/event-stream")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        body = b"data: %b\n\n" % bytes(65_536)
+        for _ in range(16_384):
+            await send({"type": "http.response.body", "body": body, "more_body": True})
         return
     await send({"type": "sse.start"})
     data = "x" * 65_536

@@ -145,7 +145,8 @@ class Wire:
             pieces.append(data)
         return b"".join(pieces)
 
-    async def _until(self, mark: bytes) -> bytes:
+    async def until(self, mark: bytes) -> bytes:
+        """Read to a mark, which is dropped."""
         while mark not in self.waiting:
             data = await self.receive()
             assert data, f"the connection ended within an answer: {self.waiting[:200]!r}"
@@ -164,13 +165,13 @@ class Wire:
 
     async def answer(self, method: str = "GET") -> Answer:
         """Read one response, informational ones included, whole."""
-        answer = Answer(await self._until(b"\r\n\r\n"))
+        answer = Answer(await self.until(b"\r\n\r\n"))
         if method == "HEAD" or answer.status < 200 or answer.status in (204, 304):
             return answer
         length = answer.fields.get(b"content-length")
         if answer.fields.get(b"transfer-encoding") == b"chunked":
             assert length is None
-            while size := int(await self._until(b"\r\n"), 16):
+            while size := int(await self.until(b"\r\n"), 16):
                 answer.body += await self.exactly(size)
                 assert await self.exactly(2) == b"\r\n"
             assert await self.exactly(2) == b"\r\n"
