@@ -89,6 +89,7 @@ def healthy(server: Command) -> None:
     assert server.status == 0, server.log
     assert "Traceback" not in server.log
     assert "ERROR" not in server.log
+    assert "WARNING" not in server.log, server.log  # such as connections that it had to abort
 
 
 @pytest.fixture(scope="module")
