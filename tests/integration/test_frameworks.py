@@ -32,6 +32,13 @@ class Framework:
     options: int = 200
     #: Answers a failure with a response of its own, and then lets us know by raising it again.
     raises_again: bool = False
+    #: Can refuse a WebSocket with a response of its own.
+    denies: bool = False
+    #: The close code of a WebSocket whose endpoint raises, if the framework closes it; otherwise
+    #: it lets the error through, and the server closes.
+    broken_code: int | None = None
+    #: Says in its journal with which code the client has left a WebSocket.
+    tells_code: bool = True
 
     def make_app(self) -> Any:
         """Make a new application."""
@@ -43,13 +50,15 @@ class Framework:
 
 
 FRAMEWORKS = [
-    Framework("starlette", pathsend=True, options=405, raises_again=True),
-    Framework("fastapi", pathsend=True, raises_again=True),
+    Framework("starlette", pathsend=True, options=405, raises_again=True, denies=True),
+    Framework("fastapi", pathsend=True, raises_again=True, denies=True),
     Framework("django", lifespan=False, ranges=()),
-    Framework("litestar", ranges=(), options=204),
-    Framework("quart", ranges=("0-99", "5000000-")),
-    Framework("falcon"),
-    Framework("blacksheep", options=404),
+    Framework("litestar", ranges=(), options=204, broken_code=4500),
+    Framework(
+        "quart", ranges=("0-99", "5000000-"), denies=True, broken_code=1000, tells_code=False
+    ),
+    Framework("falcon", broken_code=1011),
+    Framework("blacksheep", options=404, broken_code=1011),
 ]
 LIVING = [framework for framework in FRAMEWORKS if framework.lifespan]
 SPANS = {"0-99": (0, 100), "5000000-": (5_000_000, None), "-10": (-10, None)}

@@ -2,19 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Any
 
-from blacksheep import Application, Cookie, Request, Response, Router, StreamedContent, json
+from blacksheep import (
+    Application,
+    Cookie,
+    Request,
+    Response,
+    Router,
+    StreamedContent,
+    WebSocket,
+    WebSocketDisconnectError,
+    json,
+)
+from blacksheep.server.sse import (
+    ServerSentEvent,
+    ServerSentEventsResponse,
+    TextServerSentEvent,
+)
 
 from tests.integration.frameworks.common import (
     COOKIES,
+    ENOUGH,
+    GREETING,
+    PROTOCOL,
     Deliberate,
     Tally,
     files,
     form_report,
+    hello_and_silence,
     journal,
     pieces,
     slow_pieces,
+    ticks,
 )
 
 
@@ -66,6 +87,64 @@ def in_thread() -> Response:
     return json({"sum": 6})
 
 
+async def as_events(source: AsyncIterator[str]) -> AsyncIterator[ServerSentEvent]:
+    async for data in source:
+        yield TextServerSentEvent(data)
+
+
+async def silent() -> Response:
+    return ServerSentEventsResponse(lambda: as_events(hello_and_silence()))
+
+
+async def ticking() -> Response:
+    return ServerSentEventsResponse(lambda: as_events(ticks()))
+
+
+async def ws_echo(socket: WebSocket) -> None:
+    await socket.accept()
+    try:
+        while True:
+            message = await socket.receive()
+            if "text" in message:
+                await socket.send_text(message["text"])
+            else:
+                await socket.send_bytes(message["bytes"])
+    except WebSocketDisconnectError as left:
+        journal.note(f"left {left.code}")
+
+
+async def ws_chosen(socket: WebSocket) -> None:
+    headers = [(name.encode(), value.encode()) for name, value in GREETING.items()]
+    await socket.accept(headers, PROTOCOL)
+    await socket.close()
+
+
+async def ws_refused(socket: WebSocket) -> None:
+    await socket.close()
+
+
+async def ws_enough(socket: WebSocket) -> None:
+    await socket.accept()
+    await socket.receive_text()
+    await socket.close(*ENOUGH)
+
+
+async def ws_flood(socket: WebSocket) -> None:
+    await socket.accept()
+    while True:
+        await socket.send_bytes(bytes(1000))
+
+
+async def ws_broken(socket: WebSocket) -> None:
+    await socket.accept()
+    await socket.receive_text()
+    raise Deliberate
+
+
+async def ws_broken_early(socket: WebSocket) -> None:
+    raise Deliberate
+
+
 def make_app() -> Application:
     """Make the application."""
     app = Application(router=Router())
@@ -95,6 +174,15 @@ def make_app() -> Application:
     router.add_get("/error", error)
     router.add_get("/cookies", cookies)
     router.add_get("/thread", in_thread)
+    router.add_get("/silent", silent)
+    router.add_get("/ticks", ticking)
+    router.add_ws("/ws/echo", ws_echo)
+    router.add_ws("/ws/chosen", ws_chosen)
+    router.add_ws("/ws/refused", ws_refused)
+    router.add_ws("/ws/enough", ws_enough)
+    router.add_ws("/ws/flood", ws_flood)
+    router.add_ws("/ws/broken", ws_broken)
+    router.add_ws("/ws/broken-early", ws_broken_early)
     app.serve_files(files(), root_path="files", extensions={".bin"}, cache_time=0)
     return app
 

@@ -11,7 +11,21 @@
 ``GET /state``              ``{"state": …}``: what the start of the application left
 ``GET /error``              raises `Deliberate`
 ``GET /cookies``            sets two cookies
+``GET /silent``             an event stream: one event `HELLO`, and then nothing, for ever
+``GET /ticks``              an event stream: an event every hundredth of a second
+``/ws/echo``                a WebSocket: what comes goes back, until the client leaves; the
+                            journal then says ``left CODE``
+``/ws/chosen``              accepts the subprotocol ``chat.v2``, adds a field, closes
+``/ws/refused``             closes before it accepts
+``/ws/denied``              refuses with a response of its own, if the framework can
+``/ws/enough``              answers the first message by closing with `ENOUGH`
+``/ws/flood``               sends without end and receives nothing
+``/ws/broken``              raises `Deliberate` at the first message
+``/ws/broken-early``        raises it before the accept
 =========================== ==========================================================
+
+Of ``/silent``, ``/ticks`` and the WebSockets the journal also says when they have ended, if the
+application is `watched`.
 """
 
 from __future__ import annotations
@@ -25,6 +39,11 @@ from typing import Any
 
 PIECES = 100
 COOKIES = {"first": "1", "second": "2"}
+HELLO = "hello"
+GREETING = {"x-greeting": "hello"}
+PROTOCOL = "chat.v2"
+ENOUGH = 4001, "enough"
+DENIAL = 401, "log in first"
 
 
 class Deliberate(Exception):
@@ -97,7 +116,7 @@ def watched(app: Any) -> Any:
         try:
             await app(scope, receive, send)
         finally:
-            if scope["type"] == "http":
+            if scope["type"] in ("http", "websocket"):
                 journal.note(f"ended {scope['path']}")
 
     return wrapper
@@ -122,6 +141,27 @@ async def slow_pieces() -> AsyncIterator[bytes]:
     while True:
         yield b"still here\n"
         await asyncio.sleep(0.01)
+
+
+async def hello_and_silence() -> AsyncIterator[str]:
+    """Yield the data of one event, and then wait for nothing."""
+    yield HELLO
+    await asyncio.Event().wait()
+
+
+async def ticks() -> AsyncIterator[str]:
+    """Yield the data of events until somebody ends it."""
+    number = 0
+    while True:
+        yield f"tick {number}"
+        number += 1
+        await asyncio.sleep(0.01)
+
+
+async def encoded(events: AsyncIterator[str]) -> AsyncIterator[bytes]:
+    """Encode events, for a framework that has nothing for it."""
+    async for data in events:
+        yield f"data: {data}\n\n".encode()
 
 
 def files() -> Path:

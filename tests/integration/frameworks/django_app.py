@@ -1,10 +1,13 @@
-"""The application in Django, which is configured here, without a project."""
+"""The application in Django and, for WebSockets, Channels; configured here, without a project."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import django
+from channels.exceptions import DenyConnection
+from channels.generic.websocket import AsyncWebsocketConsumer, WebsocketConsumer
+from channels.routing import ProtocolTypeRouter, URLRouter
 from django.conf import settings
 from django.core.asgi import get_asgi_application
 from django.http import (
@@ -19,12 +22,19 @@ from django.views import View
 
 from tests.integration.frameworks.common import (
     COOKIES,
+    ENOUGH,
+    GREETING,
+    PROTOCOL,
     Deliberate,
     Tally,
     big_file,
+    encoded,
     form_report,
+    hello_and_silence,
+    journal,
     pieces,
     slow_pieces,
+    ticks,
 )
 
 if not settings.configured:
@@ -86,6 +96,78 @@ def in_thread(request: HttpRequest) -> HttpResponse:
     return JsonResponse({"sum": 6})
 
 
+async def silent(request: HttpRequest) -> StreamingHttpResponse:
+    events = encoded(hello_and_silence())
+    return StreamingHttpResponse(events, content_type="text/event-stream")
+
+
+async def ticking(request: HttpRequest) -> StreamingHttpResponse:
+    return StreamingHttpResponse(encoded(ticks()), content_type="text/event-stream")
+
+
+class Echo(AsyncWebsocketConsumer):
+    async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
+        await self.send(text_data, bytes_data)
+
+    async def disconnect(self, code: int) -> None:
+        journal.note(f"left {code}")
+
+
+class EchoInThread(WebsocketConsumer):
+    """The same, in code that may block."""
+
+    def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
+        self.send(text_data, bytes_data)
+
+    def disconnect(self, code: int) -> None:
+        journal.note(f"left {code}")
+
+
+class Chosen(AsyncWebsocketConsumer):
+    async def connect(self) -> None:
+        headers = [(name.encode(), value.encode()) for name, value in GREETING.items()]
+        await self.accept(PROTOCOL, headers)
+        await self.close()
+
+
+class Refused(AsyncWebsocketConsumer):
+    async def connect(self) -> None:
+        raise DenyConnection
+
+
+class Enough(AsyncWebsocketConsumer):
+    async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
+        await self.close(*ENOUGH)
+
+
+class Flood(AsyncWebsocketConsumer):
+    async def connect(self) -> None:
+        await self.accept()
+        while True:
+            await self.send(bytes_data=bytes(1000))
+
+
+class Broken(AsyncWebsocketConsumer):
+    async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
+        raise Deliberate
+
+
+class BrokenEarly(AsyncWebsocketConsumer):
+    async def connect(self) -> None:
+        raise Deliberate
+
+
+CONSUMERS = [
+    path("ws/echo", Echo.as_asgi()),
+    path("ws/echo-in-thread", EchoInThread.as_asgi()),
+    path("ws/chosen", Chosen.as_asgi()),
+    path("ws/refused", Refused.as_asgi()),
+    path("ws/enough", Enough.as_asgi()),
+    path("ws/flood", Flood.as_asgi()),
+    path("ws/broken", Broken.as_asgi()),
+    path("ws/broken-early", BrokenEarly.as_asgi()),
+]
+
 urlpatterns = [
     path("json", AsJSON.as_view()),
     path("items/<name>", item),
@@ -97,12 +179,15 @@ urlpatterns = [
     path("error", error),
     path("cookies", cookies),
     path("thread", in_thread),
+    path("silent", silent),
+    path("ticks", ticking),
 ]
 
 
 def make_app() -> Any:
     """Make the application. It knows no lifespan."""
-    return get_asgi_application()
+    sockets = URLRouter(CONSUMERS)
+    return ProtocolTypeRouter({"http": get_asgi_application(), "websocket": sockets})
 
 
 app = make_app()

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Any
 
-from falcon.asgi import App, Request, Response
+from falcon import HTTPForbidden, WebSocketDisconnected
+from falcon.asgi import App, Request, Response, SSEvent, WebSocket
 
 from tests.integration.frameworks.common import (
     COOKIES,
+    ENOUGH,
+    GREETING,
+    PROTOCOL,
     Deliberate,
     Tally,
     files,
     form_report,
+    hello_and_silence,
     journal,
     pieces,
     slow_pieces,
+    ticks,
 )
 
 
@@ -77,6 +84,71 @@ class Cookies:
             response.set_cookie(name, value)
 
 
+async def as_events(source: AsyncIterator[str]) -> AsyncIterator[SSEvent]:
+    async for data in source:
+        yield SSEvent(text=data)
+
+
+class Silent:
+    async def on_get(self, request: Request, response: Response) -> None:
+        response.sse = as_events(hello_and_silence())
+
+
+class Ticks:
+    async def on_get(self, request: Request, response: Response) -> None:
+        response.sse = as_events(ticks())
+
+
+class Echo:
+    async def on_websocket(self, request: Request, socket: WebSocket) -> None:
+        await socket.accept()
+        try:
+            while True:
+                # Falcon has no way to take a message of either kind as it is.
+                if request.get_param("bytes"):
+                    await socket.send_data(await socket.receive_data())
+                else:
+                    await socket.send_text(await socket.receive_text())
+        except WebSocketDisconnected as left:
+            journal.note(f"left {left.code}")
+
+
+class Chosen:
+    async def on_websocket(self, request: Request, socket: WebSocket) -> None:
+        await socket.accept(PROTOCOL, GREETING)
+
+
+class Refused:
+    async def on_websocket(self, request: Request, socket: WebSocket) -> None:
+        raise HTTPForbidden
+
+
+class Enough:
+    async def on_websocket(self, request: Request, socket: WebSocket) -> None:
+        await socket.accept()
+        await socket.receive_text()
+        await socket.close(*ENOUGH)
+
+
+class Flood:
+    async def on_websocket(self, request: Request, socket: WebSocket) -> None:
+        await socket.accept()
+        while True:
+            await socket.send_data(bytes(1000))
+
+
+class Broken:
+    async def on_websocket(self, request: Request, socket: WebSocket) -> None:
+        await socket.accept()
+        await socket.receive_text()
+        raise Deliberate
+
+
+class BrokenEarly:
+    async def on_websocket(self, request: Request, socket: WebSocket) -> None:
+        raise Deliberate
+
+
 class Life:
     """What Falcon calls a middleware: it is told of startup and shutdown."""
 
@@ -102,6 +174,15 @@ def make_app() -> App:
     app.add_route("/state", State())
     app.add_route("/error", Error())
     app.add_route("/cookies", Cookies())
+    app.add_route("/silent", Silent())
+    app.add_route("/ticks", Ticks())
+    app.add_route("/ws/echo", Echo())
+    app.add_route("/ws/chosen", Chosen())
+    app.add_route("/ws/refused", Refused())
+    app.add_route("/ws/enough", Enough())
+    app.add_route("/ws/flood", Flood())
+    app.add_route("/ws/broken", Broken())
+    app.add_route("/ws/broken-early", BrokenEarly())
     app.add_static_route("/files", str(files()))
     return app
 

@@ -7,18 +7,36 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
-from fastapi import BackgroundTasks, FastAPI, Form, Query, Request, Response, UploadFile
+from fastapi import (
+    BackgroundTasks,
+    FastAPI,
+    Form,
+    Query,
+    Request,
+    Response,
+    UploadFile,
+    WebSocket,
+    WebSocketDisconnect,
+    WebSocketException,
+)
 from fastapi.responses import FileResponse, StreamingResponse
+from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from tests.integration.frameworks.common import (
     COOKIES,
+    DENIAL,
+    ENOUGH,
+    GREETING,
+    PROTOCOL,
     Deliberate,
     Tally,
     big_file,
     form_report,
+    hello_and_silence,
     journal,
     pieces,
     slow_pieces,
+    ticks,
 )
 
 
@@ -86,6 +104,76 @@ def in_thread() -> dict[str, int]:
     return {"sum": 6}
 
 
+async def silent() -> AsyncIterator[ServerSentEvent]:
+    async for data in hello_and_silence():
+        yield ServerSentEvent(raw_data=data)
+
+
+async def ticking() -> AsyncIterator[ServerSentEvent]:
+    async for data in ticks():
+        yield ServerSentEvent(raw_data=data)
+
+
+async def ws_echo(socket: WebSocket) -> None:
+    await socket.accept()
+    try:
+        while True:
+            message = await socket.receive()
+            if message["type"] == "websocket.disconnect":
+                raise WebSocketDisconnect(message["code"])
+            if "text" in message:
+                await socket.send_text(message["text"])
+            else:
+                await socket.send_bytes(message["bytes"])
+    except WebSocketDisconnect as left:
+        journal.note(f"left {left.code}")
+
+
+async def ws_chosen(socket: WebSocket) -> None:
+    headers = [(name.encode(), value.encode()) for name, value in GREETING.items()]
+    await socket.accept(PROTOCOL, headers)
+    await socket.close()
+
+
+async def ws_refused(socket: WebSocket) -> None:
+    raise WebSocketException(1008, "not you")
+
+
+async def ws_denied(socket: WebSocket) -> None:
+    status, text = DENIAL
+    await socket.send_denial_response(Response(text, status, GREETING))
+
+
+async def ws_checked(socket: WebSocket, number: int) -> None:
+    """Get the client's ``number`` checked, before it is accepted."""
+    await socket.accept()
+    await socket.send_json(number)
+    await socket.close()
+
+
+async def ws_enough(socket: WebSocket) -> None:
+    await socket.accept()
+    await socket.receive_text()
+    code, reason = ENOUGH
+    raise WebSocketException(code, reason)
+
+
+async def ws_flood(socket: WebSocket) -> None:
+    await socket.accept()
+    while True:
+        await socket.send_bytes(bytes(1000))
+
+
+async def ws_broken(socket: WebSocket) -> None:
+    await socket.accept()
+    await socket.receive_text()
+    raise Deliberate
+
+
+async def ws_broken_early(socket: WebSocket) -> None:
+    raise Deliberate
+
+
 def make_app() -> FastAPI:
     """Make the application."""
     app = FastAPI(lifespan=lifespan)
@@ -101,6 +189,17 @@ def make_app() -> FastAPI:
     app.add_api_route("/cookies", cookies)
     app.add_api_route("/background", background)
     app.add_api_route("/thread", in_thread)
+    app.add_api_route("/silent", silent, response_class=EventSourceResponse)
+    app.add_api_route("/ticks", ticking, response_class=EventSourceResponse)
+    app.add_api_websocket_route("/ws/echo", ws_echo)
+    app.add_api_websocket_route("/ws/chosen", ws_chosen)
+    app.add_api_websocket_route("/ws/refused", ws_refused)
+    app.add_api_websocket_route("/ws/denied", ws_denied)
+    app.add_api_websocket_route("/ws/checked", ws_checked)
+    app.add_api_websocket_route("/ws/enough", ws_enough)
+    app.add_api_websocket_route("/ws/flood", ws_flood)
+    app.add_api_websocket_route("/ws/broken", ws_broken)
+    app.add_api_websocket_route("/ws/broken-early", ws_broken_early)
     return app
 
 

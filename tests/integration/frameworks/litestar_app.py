@@ -6,22 +6,30 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
-from litestar import Litestar, MediaType, Request, Response, get, post, route
+from litestar import Litestar, MediaType, Request, Response, WebSocket, get, post, route, websocket
 from litestar.datastructures import State
 from litestar.enums import RequestEncodingType
+from litestar.exceptions import WebSocketDisconnect, WebSocketException
 from litestar.params import Body
-from litestar.response import File, Stream
+from litestar.response import File, ServerSentEvent, Stream
 
 from tests.integration.frameworks.common import (
     COOKIES,
+    ENOUGH,
+    GREETING,
+    PROTOCOL,
     Deliberate,
     Tally,
     big_file,
     form_report,
+    hello_and_silence,
     journal,
     pieces,
     slow_pieces,
+    ticks,
 )
+
+Socket = WebSocket[Any, Any, Any]
 
 
 @route("/json", http_method=["GET", "HEAD"])
@@ -88,6 +96,69 @@ def in_thread() -> dict[str, int]:
     return {"sum": 6}
 
 
+@get("/silent")
+async def silent() -> ServerSentEvent:
+    return ServerSentEvent(hello_and_silence())
+
+
+@get("/ticks")
+async def ticking() -> ServerSentEvent:
+    return ServerSentEvent(ticks())
+
+
+@websocket("/ws/echo")
+async def ws_echo(socket: Socket) -> None:
+    await socket.accept()
+    try:
+        while True:
+            message: Any = await socket.receive()
+            if message["type"] == "websocket.disconnect":
+                raise WebSocketDisconnect(detail="left", code=message["code"])
+            if "text" in message:
+                await socket.send_text(message["text"])
+            else:
+                await socket.send_bytes(message["bytes"])
+    except WebSocketDisconnect as left:
+        journal.note(f"left {left.code}")
+
+
+@websocket("/ws/chosen")
+async def ws_chosen(socket: Socket) -> None:
+    await socket.accept(PROTOCOL, dict(GREETING))
+    await socket.close()
+
+
+@websocket("/ws/refused")
+async def ws_refused(socket: Socket) -> None:
+    raise WebSocketException(detail="not you", code=4003)
+
+
+@websocket("/ws/enough")
+async def ws_enough(socket: Socket) -> None:
+    await socket.accept()
+    await socket.receive_text()
+    await socket.close(*ENOUGH)
+
+
+@websocket("/ws/flood")
+async def ws_flood(socket: Socket) -> None:
+    await socket.accept()
+    while True:
+        await socket.send_bytes(bytes(1000))
+
+
+@websocket("/ws/broken")
+async def ws_broken(socket: Socket) -> None:
+    await socket.accept()
+    await socket.receive_text()
+    raise Deliberate
+
+
+@websocket("/ws/broken-early")
+async def ws_broken_early(socket: Socket) -> None:
+    raise Deliberate
+
+
 @asynccontextmanager
 async def lifespan(app: Litestar) -> AsyncIterator[None]:
     journal.note("startup")
@@ -98,6 +169,8 @@ async def lifespan(app: Litestar) -> AsyncIterator[None]:
 
 HANDLERS = [
     as_json, item, upload, form, stream, slow, file, state, error, cookies, in_thread,
+    silent, ticking, ws_echo, ws_chosen, ws_refused, ws_enough, ws_flood, ws_broken,
+    ws_broken_early,
 ]  # fmt: skip
 
 

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
-from quart import Quart, Response, request, send_file
+from quart import Quart, Response, abort, request, send_file, websocket
 from quart.datastructures import FileStorage
 
 from tests.integration.frameworks.common import (
     COOKIES,
+    DENIAL,
+    ENOUGH,
+    GREETING,
+    PROTOCOL,
     Deliberate,
     Tally,
     big_file,
+    encoded,
     form_report,
+    hello_and_silence,
     journal,
     pieces,
     slow_pieces,
+    ticks,
 )
 
 
@@ -75,6 +83,66 @@ def in_thread() -> dict[str, int]:
     return {"sum": 6}
 
 
+async def silent() -> Response:
+    response = Response(encoded(hello_and_silence()), content_type="text/event-stream")
+    response.timeout = None
+    return response
+
+
+async def ticking() -> Response:
+    response = Response(encoded(ticks()), content_type="text/event-stream")
+    response.timeout = None
+    return response
+
+
+async def ws_echo() -> None:
+    await websocket.accept()
+    try:
+        while True:
+            await websocket.send(await websocket.receive())
+    except asyncio.CancelledError:  # this is how Quart says that the client has left
+        journal.note("left")
+        raise
+
+
+async def ws_chosen() -> None:
+    await websocket.accept(GREETING, PROTOCOL)
+    await websocket.close(1000)
+
+
+async def ws_refused() -> None:
+    await websocket.close(1000)
+
+
+async def ws_denied() -> Response:
+    status, text = DENIAL
+    return Response(text, status, GREETING)
+
+
+async def ws_aborted() -> None:
+    abort(418)
+
+
+async def ws_enough() -> None:
+    await websocket.receive()
+    await websocket.close(*ENOUGH)
+
+
+async def ws_flood() -> None:
+    await websocket.accept()
+    while True:
+        await websocket.send(bytes(1000))
+
+
+async def ws_broken() -> None:
+    await websocket.receive()
+    raise Deliberate
+
+
+async def ws_broken_early() -> None:
+    raise Deliberate
+
+
 def make_app() -> Quart:
     """Make the application."""
     app = Quart(__name__)
@@ -100,6 +168,17 @@ def make_app() -> Quart:
     app.add_url_rule("/error", view_func=error)
     app.add_url_rule("/cookies", view_func=cookies)
     app.add_url_rule("/thread", view_func=in_thread)
+    app.add_url_rule("/silent", view_func=silent)
+    app.add_url_rule("/ticks", view_func=ticking)
+    app.add_websocket("/ws/echo", view_func=ws_echo)
+    app.add_websocket("/ws/chosen", view_func=ws_chosen)
+    app.add_websocket("/ws/refused", view_func=ws_refused)
+    app.add_websocket("/ws/denied", view_func=ws_denied)
+    app.add_websocket("/ws/aborted", view_func=ws_aborted)
+    app.add_websocket("/ws/enough", view_func=ws_enough)
+    app.add_websocket("/ws/flood", view_func=ws_flood)
+    app.add_websocket("/ws/broken", view_func=ws_broken)
+    app.add_websocket("/ws/broken-early", view_func=ws_broken_early)
     return app
 
 

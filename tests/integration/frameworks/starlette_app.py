@@ -14,17 +14,25 @@ from starlette.middleware import Middleware
 from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
-from starlette.routing import Mount, Route
+from starlette.routing import Mount, Route, WebSocketRoute
+from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from tests.integration.frameworks.common import (
     COOKIES,
+    DENIAL,
+    ENOUGH,
+    GREETING,
+    PROTOCOL,
     Deliberate,
     Tally,
     big_file,
+    encoded,
     form_report,
+    hello_and_silence,
     journal,
     pieces,
     slow_pieces,
+    ticks,
 )
 
 
@@ -128,6 +136,72 @@ async def in_thread(request: Request) -> Response:
     return JSONResponse({"sum": await anyio.to_thread.run_sync(sum, (1, 2, 3))})
 
 
+async def silent(request: Request) -> Response:
+    return StreamingResponse(encoded(hello_and_silence()), media_type="text/event-stream")
+
+
+async def ticking(request: Request) -> Response:
+    return StreamingResponse(encoded(ticks()), media_type="text/event-stream")
+
+
+async def ws_echo(socket: WebSocket) -> None:
+    await socket.accept()
+    try:
+        while True:
+            message = await socket.receive()
+            if message["type"] == "websocket.disconnect":
+                raise WebSocketDisconnect(message["code"])
+            if "text" in message:
+                await socket.send_text(message["text"])
+            else:
+                await socket.send_bytes(message["bytes"])
+    except WebSocketDisconnect as left:
+        journal.note(f"left {left.code}")
+
+
+async def ws_chosen(socket: WebSocket) -> None:
+    headers = [(name.encode(), value.encode()) for name, value in GREETING.items()]
+    await socket.accept(PROTOCOL, headers)
+    await socket.close()
+
+
+async def ws_refused(socket: WebSocket) -> None:
+    await socket.close()
+
+
+async def ws_denied(socket: WebSocket) -> None:
+    status, text = DENIAL
+    await socket.send_denial_response(Response(text, status, GREETING))
+
+
+async def ws_enough(socket: WebSocket) -> None:
+    await socket.accept()
+    await socket.receive_text()
+    await socket.close(*ENOUGH)
+
+
+async def ws_flood(socket: WebSocket) -> None:
+    await socket.accept()
+    while True:
+        await socket.send_bytes(bytes(1000))
+
+
+async def ws_broken(socket: WebSocket) -> None:
+    await socket.accept()
+    await socket.receive_text()
+    raise Deliberate
+
+
+async def ws_broken_early(socket: WebSocket) -> None:
+    raise Deliberate
+
+
+async def ws_deaf(socket: WebSocket) -> None:
+    """Wait for anything but the client."""
+    await socket.accept()
+    await asyncio.Event().wait()
+
+
 class Stamp(BaseHTTPMiddleware):
     """The middleware that runs the application in a task of its own."""
 
@@ -160,6 +234,17 @@ ROUTES = [
     Route("/timeout", timeout),
     Route("/tasks", tasks),
     Route("/thread", in_thread),
+    Route("/silent", silent),
+    Route("/ticks", ticking),
+    WebSocketRoute("/ws/echo", ws_echo),
+    WebSocketRoute("/ws/chosen", ws_chosen),
+    WebSocketRoute("/ws/refused", ws_refused),
+    WebSocketRoute("/ws/denied", ws_denied),
+    WebSocketRoute("/ws/enough", ws_enough),
+    WebSocketRoute("/ws/flood", ws_flood),
+    WebSocketRoute("/ws/broken", ws_broken),
+    WebSocketRoute("/ws/broken-early", ws_broken_early),
+    WebSocketRoute("/ws/deaf", ws_deaf),
 ]
 
 
