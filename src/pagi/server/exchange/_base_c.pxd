@@ -1,6 +1,7 @@
 # cython: language_level=3
 cimport cython
 
+from pagi.server.exchange._awaitables_c cimport Waiter
 from pagi.server.exchange._handles_c cimport ConnectionState, TransportState
 from pagi.server.exchange._service_c cimport Service
 from pagi.server.exchange._stream_c cimport Stream
@@ -24,7 +25,7 @@ cdef class Exchange:
     cdef bint _final_given
     cdef bint _native
     cdef int _disconnect_receives
-    cdef object _waiter
+    cdef Waiter _waiter
     cdef double _started_at
 
     cpdef start(self, request, dict template)
@@ -41,7 +42,6 @@ cdef class Exchange:
     cdef bytes _join_some(self, list body)
     cdef dict _take_disconnect(self)
     cdef dict _disconnect_message(self)
-    cdef _wake(self)
     cdef _log(self, reason)
     cpdef _send_server_error(self)
     cpdef _truncate(self)

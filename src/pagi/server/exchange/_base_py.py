@@ -18,7 +18,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from pagi.interface.errors import Disconnected, MessageError
-from pagi.server.exchange.awaitables import DONE
+from pagi.server.exchange.awaitables import DONE, Waiter
 from pagi.server.exchange.departure import is_departure
 from pagi.server.exchange.handles import ConnectionState, TransportState
 from pagi.server.exchange.phases import BODY, COMPLETE, IDLE, STARTED
@@ -82,7 +82,7 @@ class Exchange:
         self._final_given = False
         self._native = False  # the scope is of type sse
         self._disconnect_receives = 0
-        self._waiter: Any = None
+        self._waiter: Waiter | None = None
         self._started_at = 0.0
 
     # ------------------------------------------------------------- what the driver calls
@@ -102,7 +102,7 @@ class Exchange:
         else:
             self._body.append(data)
         if self._waiter is not None:
-            self._wake()
+            self._waiter.wake_soon()
 
     def feed_end(self, trailers: Fields) -> None:
         """Take the end of the request body."""
@@ -110,7 +110,7 @@ class Exchange:
         if trailers:
             self._request_trailers = trailers
         if self._waiter is not None:
-            self._wake()
+            self._waiter.wake_soon()
 
     def disconnected(self, reason: str, detail: str | None = None, status: int = 0) -> None:
         """Learn that the peer has gone or that the connection was given up.
@@ -125,7 +125,7 @@ class Exchange:
         self._transport.detach()
         self.connection.disconnect(reason, detail)
         if self._waiter is not None:
-            self._wake()
+            self._waiter.wake_soon()
         self._log(reason)
 
     def shut_down(self, grace: float) -> None:
@@ -168,8 +168,7 @@ class Exchange:
                 return self._take_disconnect()
             if self._waiter is not None:
                 raise MessageError("receive() is already waiting in another task of this scope")
-            waiter = self._service.loop.create_future()
-            self._waiter = waiter
+            waiter = self._waiter = Waiter(self._service.loop)
             try:
                 await waiter
             finally:
@@ -230,11 +229,6 @@ class Exchange:
         if self.connection.disconnect_reason is not None:
             message["reason"] = self.connection.disconnect_reason
         return message
-
-    def _wake(self) -> None:
-        waiter = self._waiter
-        if not waiter.done():
-            waiter.set_result(None)
 
     # ------------------------------------------------------------- the ends
 

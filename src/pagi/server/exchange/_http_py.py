@@ -243,7 +243,7 @@ class HTTPExchange(Exchange):
             self._log(None)
         self._transport.detach()
         if self._waiter is not None:
-            self._wake()
+            self._waiter.wake_soon()
         self._stream.response_complete()
 
     def _send_other(self, kind: Any, message: Message) -> Awaitable[None]:

@@ -3,6 +3,7 @@ cimport cython
 
 from pagi.protocol.websocket._connection_c cimport WebSocketConnection
 from pagi.protocol.websocket._events_c cimport MessageReceived
+from pagi.server.exchange._awaitables_c cimport Waiter
 from pagi.server.exchange._http_c cimport HTTPExchange
 from pagi.server.exchange._service_c cimport Service
 from pagi.server.exchange._stream_c cimport Stream
@@ -28,7 +29,7 @@ cdef class WebSocketExchange(WebSocketOpening):
     cdef Vigil _vigil
 
     cdef _accept(self, dict message)
-    @cython.locals(machine=WebSocketConnection, queue=list, arrived=bint, unwanted=bint)
+    @cython.locals(machine=WebSocketConnection, queue=list, arrived=bint, unwanted=bint, waiter=Waiter)
     cdef _read(self, bytes data)
     cdef list _next_events(self, bytes data)
     cdef _handle(self, event)

@@ -35,7 +35,7 @@ from pagi.protocol.websocket.events import (
     PingReceived,
     PongReceived,
 )
-from pagi.server.exchange.awaitables import DONE
+from pagi.server.exchange.awaitables import DONE, Waiter
 from pagi.server.exchange.departure import is_departure
 from pagi.server.exchange.http import HTTPExchange
 from pagi.server.exchange.phases import BODY, COMPLETE
@@ -177,14 +177,15 @@ class WebSocketExchange(WebSocketOpening):
             return
         if machine.buffered():
             self._write_frames()
-        if arrived:
-            self._vigil.moved()
-            if self._waiter is not None:
-                self._wake()
         if self._is_full() and not unwanted:
             self._overflow()
         elif self._held:
             self._give_credit()
+        if arrived:
+            self._vigil.moved()
+            waiter = self._waiter
+            if waiter is not None:
+                waiter.wake()  # the last thing done: the application may do anything
 
     def _next_events(self, data: bytes) -> Any:
         return self._machine.receive_data(
@@ -258,8 +259,7 @@ class WebSocketExchange(WebSocketOpening):
                 continue
             if self._waiter is not None:
                 raise MessageError("receive() is already waiting in another task of this scope")
-            waiter = self._service.loop.create_future()
-            self._waiter = waiter
+            waiter = self._waiter = Waiter(self._service.loop)
             try:
                 await waiter
             finally:
