@@ -154,7 +154,7 @@ async def test_the_client_leaves_while_it_is_sent_to(
     framework: Framework, how: str, serving: Serving
 ) -> None:
     async with serving(watched(framework.make_app())) as server:
-        async with opened(server.port, "/ws/flood", compression=None) as socket:
+        async with opened(server.port, "/ws/flood", compression=None, close_timeout=0.5) as socket:
             for _ in range(5):
                 assert await socket.recv() == bytes(1000)
             if how == "closes":

@@ -24,6 +24,7 @@ cdef class Exchange:
     cdef object _request_trailers
     cdef bint _final_given
     cdef bint _native
+    cdef bint _noticed
     cdef int _disconnect_receives
     cdef Waiter _waiter
     cdef double _started_at

@@ -50,6 +50,7 @@ class Exchange:
         "_disconnect_receives",
         "_final_given",
         "_native",
+        "_noticed",
         "_phase",
         "_request_complete",
         "_request_trailers",
@@ -81,6 +82,7 @@ class Exchange:
         self._request_trailers: Any = None
         self._final_given = False
         self._native = False  # the scope is of type sse
+        self._noticed = False  # the application was told of the disconnect
         self._disconnect_receives = 0
         self._waiter: Waiter | None = None
         self._started_at = 0.0
@@ -149,6 +151,14 @@ class Exchange:
         """Whether the application waits for body bytes now."""
         return self._waiter is not None
 
+    @property
+    def forsaken(self) -> bool:
+        """Whether this is a stream that has ended, and its application took no note of it.
+
+        It may wait for ever for something to send.
+        """
+        return False
+
     # ------------------------------------------------------------- what the application calls
 
     async def receive(self) -> Message:
@@ -216,6 +226,7 @@ class Exchange:
         return data
 
     def _take_disconnect(self) -> Message:
+        self._noticed = True
         self._disconnect_receives += 1
         if self._disconnect_receives > MAX_DISCONNECT_RECEIVES:
             raise MessageError(
@@ -233,6 +244,7 @@ class Exchange:
     # ------------------------------------------------------------- the ends
 
     def _after_disconnect(self) -> Awaitable[None]:
+        self._noticed = True
         if self.connection.aborted:
             return DONE  # the application ended the scope itself: nothing to tell it
         raise Disconnected(self.connection.disconnect_reason or "client_closed")

@@ -159,6 +159,12 @@ class SSEExchange(HTTPExchange):
         self.disconnected(reason)
         stream.response_complete()
 
+    @property
+    def forsaken(self) -> bool:
+        """Whether the event stream has ended, and its application took no note of it."""
+        ended = self.connection.disconnect_reason is not None
+        return self._endless and ended and not self._noticed
+
     def _complete(self) -> None:
         if self._pulse is not None:
             self._pulse.stop()

@@ -26,7 +26,7 @@ cdef class AppRunner:
     cdef Seat _ready
     cdef list _spare
     cdef public object error
-    cdef set _tasks
+    cdef dict _tasks
     cdef public object context
     cdef public object loop
 

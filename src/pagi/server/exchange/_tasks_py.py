@@ -159,12 +159,18 @@ class AppRunner:
         self._ready: Seat | None = None  # the first of the spare ones, without a list
         self._spare: list[Seat] = []
         self.error: BaseException | None = None
-        self._tasks: set[Task[Any]] = set()
+        self._tasks: dict[Task[Any], Any] = {}  # with their exchanges
 
     @property
     def tasks(self) -> set[Task[Any]]:
         """The tasks of the requests that are waiting for something."""
-        return self._tasks
+        return set(self._tasks)
+
+    def cancel_forsaken(self) -> None:
+        """Cancel the applications of streams that have ended without their taking note of it."""
+        for task, exchange in list(self._tasks.items()):
+            if exchange.forsaken:
+                task.cancel()
 
     def start(self, app: Any, exchange: Any, scope: Any) -> bool:
         """Run ``app`` for ``exchange``.
@@ -262,7 +268,7 @@ class AppRunner:
         """Let the task of ``seat`` go on with a coroutine that waits for something."""
         seat.running, seat.waiting_for, seat.context = begun
         seat.exchange = exchange
-        self._tasks.add(seat.task)
+        self._tasks[seat.task] = exchange
         seat.wake(seat)
         if not _EAGER and len(self._spare) < self._wanted:
             self._add_seat()
@@ -304,7 +310,7 @@ class AppRunner:
             error = None
         except BaseException as exc:
             error = exc
-        self._tasks.discard(seat.task)
+        self._tasks.pop(seat.task, None)
         seat.running = seat.context = seat.waiting_for = seat.exchange = None
         exchange.app_finished(error)
         if isinstance(error, (KeyboardInterrupt, SystemExit)):
@@ -313,8 +319,11 @@ class AppRunner:
     def _start_task(self, app: Any, exchange: Any, scope: Any) -> None:
         running = self._run(app, exchange, scope)
         task = self.loop.create_task(running, context=self.context.copy())
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks[task] = exchange
+        task.add_done_callback(self._forget_task)
+
+    def _forget_task(self, task: Task[Any]) -> None:
+        self._tasks.pop(task, None)
 
     async def _run(self, app: Any, exchange: Any, scope: Any) -> None:
         error: BaseException | None = None

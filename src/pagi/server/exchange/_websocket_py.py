@@ -111,6 +111,7 @@ class WebSocketExchange(WebSocketOpening):
         if type(message) is not dict:
             message = dict(message)
         if self._phase == COMPLETE:  # the peer has closed
+            self._noticed = True
             raise Disconnected("client_closed")
         if machine.close_sent and kind != "http.fullflush":
             raise MessageError(f"unexpected message {kind!r}; expected nothing more: closed")
@@ -425,6 +426,12 @@ class WebSocketExchange(WebSocketOpening):
         stream = self._stream
         self.disconnected(reason, detail)
         stream.response_complete()
+
+    @property
+    def forsaken(self) -> bool:
+        """Whether the WebSocket was closed, not by its application, which took no note of it."""
+        ended = self._phase == COMPLETE or self.connection.disconnect_reason is not None
+        return self._machine is not None and ended and not self._noticed
 
     def _complete(self) -> None:
         self._end_vigil()

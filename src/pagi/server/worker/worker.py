@@ -7,6 +7,7 @@ Timeline of a stop::
                    what the kernel already accepted is taken, then the listeners are closed
     at once        idle connections close
     shutdown_grace  event streams are ended, WebSockets closed (1012), spread over this time
+    one second later  applications of such streams that took no note of their end are cancelled
     … grace …      ends as soon as the last request has ended
     shutdown_timeout  connections are aborted, applications cancelled and waited for
     always         lifespan.shutdown, then the access log is flushed
@@ -38,6 +39,9 @@ __all__ = ["Worker"]
 
 #: How long cancelled applications may take to end before they are named in the log and left.
 CANCEL_GRACE: Final = 5.0
+#: How long the application of an event stream or a WebSocket that has ended may take to notice it
+#: during a stop, in seconds, before it is cancelled: it may wait for ever for something to send.
+NOTICE_TIME: Final = 1.0
 #: How long log lines wait for company before they are written, in seconds.
 LOG_DELAY: Final = 0.1
 
@@ -228,7 +232,13 @@ class Worker:
         if self._connections:
             self._empty = asyncio.get_running_loop().create_future()
             await self._wait([self._empty], deadline)
-        # Applications that work on after their response.
+        # Applications that work on after their response, and those that missed the end of theirs.
+        if service.runner.tasks:
+            soon = monotonic() + NOTICE_TIME
+            await self._wait(
+                list(service.runner.tasks), soon if deadline is None else min(soon, deadline)
+            )
+            service.runner.cancel_forsaken()
         if service.runner.tasks:
             await self._wait(list(service.runner.tasks), deadline)
 
