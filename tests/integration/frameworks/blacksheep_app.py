@@ -29,6 +29,7 @@ from tests.integration.frameworks.common import (
     PROTOCOL,
     Deliberate,
     Tally,
+    cued,
     files,
     form_report,
     hello_and_silence,
@@ -98,6 +99,12 @@ async def silent() -> Response:
 
 async def ticking() -> Response:
     return ServerSentEventsResponse(lambda: as_events(ticks()))
+
+
+async def on_cue(request: Request) -> Response:
+    last_id = request.get_first_header(b"last-event-id")
+    events = cued(last_id.decode() if last_id else None)
+    return ServerSentEventsResponse(lambda: as_events(events))
 
 
 async def ws_echo(socket: WebSocket) -> None:
@@ -176,6 +183,7 @@ def make_app() -> Application:
     router.add_get("/thread", in_thread)
     router.add_get("/silent", silent)
     router.add_get("/ticks", ticking)
+    router.add_get("/cued", on_cue)
     router.add_ws("/ws/echo", ws_echo)
     router.add_ws("/ws/chosen", ws_chosen)
     router.add_ws("/ws/refused", ws_refused)

@@ -13,6 +13,8 @@
 ``GET /cookies``            sets two cookies
 ``GET /silent``             an event stream: one event `HELLO`, and then nothing, for ever
 ``GET /ticks``              an event stream: an event every hundredth of a second
+``GET /cued``               an event stream: the Last-Event-ID of the request, and then what
+                            the test gives to `cues`, one by one
 ``/ws/echo``                a WebSocket: what comes goes back, until the client leaves; the
                             journal then says ``left CODE``
 ``/ws/chosen``              accepts the subprotocol ``chat.v2``, adds a field, closes
@@ -24,8 +26,8 @@
 ``/ws/broken-early``        raises it before the accept
 =========================== ==========================================================
 
-Of ``/silent``, ``/ticks`` and the WebSockets the journal also says when they have ended, if the
-application is `watched`.
+The journal also says when a response or a WebSocket has ended, if the application is `watched`,
+and when the source of an event stream has (``source ended``).
 """
 
 from __future__ import annotations
@@ -77,6 +79,35 @@ class Journal:
 
 
 journal = Journal()
+
+
+class Cues:
+    """What ``/cued`` is to send next, said by a test that runs in the same process."""
+
+    def __init__(self) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        """Begin a new test, which may have a new event loop."""
+        self._queue: asyncio.Queue[str | None] = asyncio.Queue()
+
+    def give(self, data: str) -> None:
+        """Let the stream send one event."""
+        self._queue.put_nowait(data)
+
+    def fail(self) -> None:
+        """Let the stream raise `Deliberate`."""
+        self._queue.put_nowait(None)
+
+    async def take(self) -> str:
+        """Wait for what is to be sent."""
+        data = await self._queue.get()
+        if data is None:
+            raise Deliberate
+        return data
+
+
+cues = Cues()
 
 
 class Tally:
@@ -145,17 +176,30 @@ async def slow_pieces() -> AsyncIterator[bytes]:
 
 async def hello_and_silence() -> AsyncIterator[str]:
     """Yield the data of one event, and then wait for nothing."""
-    yield HELLO
-    await asyncio.Event().wait()
+    try:
+        yield HELLO
+        await asyncio.Event().wait()
+    finally:
+        journal.note("source ended")
 
 
 async def ticks() -> AsyncIterator[str]:
     """Yield the data of events until somebody ends it."""
     number = 0
+    try:
+        while True:
+            yield f"tick {number}"
+            number += 1
+            await asyncio.sleep(0.01)
+    finally:
+        journal.note("source ended")
+
+
+async def cued(last_id: str | None) -> AsyncIterator[str]:
+    """Yield what the client has seen last, and then what `cues` are given."""
+    yield last_id or "nothing"
     while True:
-        yield f"tick {number}"
-        number += 1
-        await asyncio.sleep(0.01)
+        yield await cues.take()
 
 
 async def encoded(events: AsyncIterator[str]) -> AsyncIterator[bytes]:

@@ -28,6 +28,7 @@ from tests.integration.frameworks.common import (
     Deliberate,
     Tally,
     big_file,
+    cued,
     encoded,
     form_report,
     hello_and_silence,
@@ -103,6 +104,11 @@ async def silent(request: HttpRequest) -> StreamingHttpResponse:
 
 async def ticking(request: HttpRequest) -> StreamingHttpResponse:
     return StreamingHttpResponse(encoded(ticks()), content_type="text/event-stream")
+
+
+async def on_cue(request: HttpRequest) -> StreamingHttpResponse:
+    events = cued(request.headers.get("Last-Event-ID"))
+    return StreamingHttpResponse(encoded(events), content_type="text/event-stream")
 
 
 class Echo(AsyncWebsocketConsumer):
@@ -181,6 +187,7 @@ urlpatterns = [
     path("thread", in_thread),
     path("silent", silent),
     path("ticks", ticking),
+    path("cued", on_cue),
 ]
 
 

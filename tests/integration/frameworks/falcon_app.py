@@ -15,6 +15,7 @@ from tests.integration.frameworks.common import (
     PROTOCOL,
     Deliberate,
     Tally,
+    cued,
     files,
     form_report,
     hello_and_silence,
@@ -99,6 +100,11 @@ class Ticks:
         response.sse = as_events(ticks())
 
 
+class OnCue:
+    async def on_get(self, request: Request, response: Response) -> None:
+        response.sse = as_events(cued(request.get_header("Last-Event-ID")))
+
+
 class Echo:
     async def on_websocket(self, request: Request, socket: WebSocket) -> None:
         await socket.accept()
@@ -176,6 +182,7 @@ def make_app() -> App:
     app.add_route("/cookies", Cookies())
     app.add_route("/silent", Silent())
     app.add_route("/ticks", Ticks())
+    app.add_route("/cued", OnCue())
     app.add_route("/ws/echo", Echo())
     app.add_route("/ws/chosen", Chosen())
     app.add_route("/ws/refused", Refused())

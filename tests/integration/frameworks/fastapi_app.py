@@ -11,6 +11,7 @@ from fastapi import (
     BackgroundTasks,
     FastAPI,
     Form,
+    Header,
     Query,
     Request,
     Response,
@@ -31,6 +32,7 @@ from tests.integration.frameworks.common import (
     Deliberate,
     Tally,
     big_file,
+    cued,
     form_report,
     hello_and_silence,
     journal,
@@ -114,6 +116,13 @@ async def ticking() -> AsyncIterator[ServerSentEvent]:
         yield ServerSentEvent(raw_data=data)
 
 
+async def on_cue(
+    last_event_id: Annotated[str | None, Header()] = None,
+) -> AsyncIterator[ServerSentEvent]:
+    async for data in cued(last_event_id):
+        yield ServerSentEvent(raw_data=data)
+
+
 async def ws_echo(socket: WebSocket) -> None:
     await socket.accept()
     try:
@@ -191,6 +200,7 @@ def make_app() -> FastAPI:
     app.add_api_route("/thread", in_thread)
     app.add_api_route("/silent", silent, response_class=EventSourceResponse)
     app.add_api_route("/ticks", ticking, response_class=EventSourceResponse)
+    app.add_api_route("/cued", on_cue, response_class=EventSourceResponse)
     app.add_api_websocket_route("/ws/echo", ws_echo)
     app.add_api_websocket_route("/ws/chosen", ws_chosen)
     app.add_api_websocket_route("/ws/refused", ws_refused)

@@ -21,6 +21,7 @@ from tests.integration.frameworks.common import (
     Deliberate,
     Tally,
     big_file,
+    cued,
     form_report,
     hello_and_silence,
     journal,
@@ -106,6 +107,11 @@ async def ticking() -> ServerSentEvent:
     return ServerSentEvent(ticks())
 
 
+@get("/cued")
+async def on_cue(request: Request[Any, Any, Any]) -> ServerSentEvent:
+    return ServerSentEvent(cued(request.headers.get("last-event-id")))
+
+
 @websocket("/ws/echo")
 async def ws_echo(socket: Socket) -> None:
     await socket.accept()
@@ -169,7 +175,7 @@ async def lifespan(app: Litestar) -> AsyncIterator[None]:
 
 HANDLERS = [
     as_json, item, upload, form, stream, slow, file, state, error, cookies, in_thread,
-    silent, ticking, ws_echo, ws_chosen, ws_refused, ws_enough, ws_flood, ws_broken,
+    silent, ticking, on_cue, ws_echo, ws_chosen, ws_refused, ws_enough, ws_flood, ws_broken,
     ws_broken_early,
 ]  # fmt: skip
 

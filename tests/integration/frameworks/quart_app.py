@@ -17,6 +17,7 @@ from tests.integration.frameworks.common import (
     Deliberate,
     Tally,
     big_file,
+    cued,
     encoded,
     form_report,
     hello_and_silence,
@@ -91,6 +92,13 @@ async def silent() -> Response:
 
 async def ticking() -> Response:
     response = Response(encoded(ticks()), content_type="text/event-stream")
+    response.timeout = None
+    return response
+
+
+async def on_cue() -> Response:
+    events = cued(request.headers.get("Last-Event-ID"))
+    response = Response(encoded(events), content_type="text/event-stream")
     response.timeout = None
     return response
 
@@ -170,6 +178,7 @@ def make_app() -> Quart:
     app.add_url_rule("/thread", view_func=in_thread)
     app.add_url_rule("/silent", view_func=silent)
     app.add_url_rule("/ticks", view_func=ticking)
+    app.add_url_rule("/cued", view_func=on_cue)
     app.add_websocket("/ws/echo", view_func=ws_echo)
     app.add_websocket("/ws/chosen", view_func=ws_chosen)
     app.add_websocket("/ws/refused", view_func=ws_refused)

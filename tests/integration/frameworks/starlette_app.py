@@ -26,6 +26,7 @@ from tests.integration.frameworks.common import (
     Deliberate,
     Tally,
     big_file,
+    cued,
     encoded,
     form_report,
     hello_and_silence,
@@ -144,6 +145,11 @@ async def ticking(request: Request) -> Response:
     return StreamingResponse(encoded(ticks()), media_type="text/event-stream")
 
 
+async def on_cue(request: Request) -> Response:
+    events = cued(request.headers.get("last-event-id"))
+    return StreamingResponse(encoded(events), media_type="text/event-stream")
+
+
 async def ws_echo(socket: WebSocket) -> None:
     await socket.accept()
     try:
@@ -236,6 +242,7 @@ ROUTES = [
     Route("/thread", in_thread),
     Route("/silent", silent),
     Route("/ticks", ticking),
+    Route("/cued", on_cue),
     WebSocketRoute("/ws/echo", ws_echo),
     WebSocketRoute("/ws/chosen", ws_chosen),
     WebSocketRoute("/ws/refused", ws_refused),
