@@ -39,6 +39,10 @@ class Framework:
     broken_code: int | None = None
     #: Says in its journal with which code the client has left a WebSocket.
     tells_code: bool = True
+    #: Cuts an event stream whose source fails; otherwise it ends it as if it were whole.
+    cuts: bool = True
+    #: Ends a silent event stream whose client has gone; otherwise it waits for the next event.
+    ends_silence: bool = True
 
     def make_app(self) -> Any:
         """Make a new application."""
@@ -51,13 +55,13 @@ class Framework:
 
 FRAMEWORKS = [
     Framework("starlette", pathsend=True, options=405, raises_again=True, denies=True),
-    Framework("fastapi", pathsend=True, raises_again=True, denies=True),
+    Framework("fastapi", pathsend=True, raises_again=True, denies=True, cuts=False),
     Framework("django", lifespan=False, ranges=()),
     Framework("litestar", ranges=(), options=204, broken_code=4500),
     Framework(
         "quart", ranges=("0-99", "5000000-"), denies=True, broken_code=1000, tells_code=False
     ),
-    Framework("falcon", broken_code=1011),
+    Framework("falcon", broken_code=1011, ends_silence=False),
     Framework("blacksheep", options=404, broken_code=1011),
 ]
 LIVING = [framework for framework in FRAMEWORKS if framework.lifespan]
