@@ -147,9 +147,7 @@ async def test_a_source_that_fails(
 async def test_a_stop(framework: Framework, target: str, serving: Serving) -> None:
     async with serving(watched(framework.make_app()), **limits(framework)) as server:
         async with AsyncExitStack() as stack:
-            clients = [
-                await stack.enter_async_context(connected(server.port)) for _ in range(MANY)
-            ]
+            clients = [await stack.enter_async_context(connected(server.port)) for _ in range(MANY)]
             for client in clients:
                 await begun(client, target)
                 await event(client)
