@@ -53,6 +53,8 @@ _TITLES = {
     "process": "Processes",
     "application": "Application",
     "http1": "Limits of HTTP/1.1",
+    "http2": "HTTP/2",
+    "http2_limits": "Limits of HTTP/2",
     "timeouts": "Timeouts",
     "flow": "Flow control",
     "websocket": "WebSockets",

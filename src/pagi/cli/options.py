@@ -20,6 +20,8 @@ _HEADINGS = {
     "process": "Processes",
     "application": "Application",
     "http1": "Limits of HTTP/1.1",
+    "http2": "HTTP/2",
+    "http2_limits": "Limits of HTTP/2",
     "timeouts": "Timeouts in seconds, 0 for none",
     "flow": "Flow control",
     "websocket": "WebSockets",

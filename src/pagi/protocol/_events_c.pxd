@@ -39,6 +39,7 @@ cdef class BytesReceived(Event):
 cdef class StreamReset(Event):
     cdef public str reason
     cdef public str detail
+    cdef public int status
 
 
 @cython.final

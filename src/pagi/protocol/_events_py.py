@@ -142,14 +142,21 @@ class BytesReceived(Event):
 
 
 class StreamReset(Event):
-    """One exchange was ended by the peer or by a fault of the peer; the others live."""
+    """One exchange was ended by the peer or by a fault of the peer; the others live.
 
-    __slots__ = ("detail", "reason")
+    Attributes:
+        reason: disconnect reason token.
+        detail: what happened, in our words, without peer data; for the log.
+        status: status of the error response that was queued, or 0 if none was.
+    """
 
-    def __init__(self, stream_id: int, reason: str, detail: str = "") -> None:
+    __slots__ = ("detail", "reason", "status")
+
+    def __init__(self, stream_id: int, reason: str, detail: str = "", status: int = 0) -> None:
         self.stream_id = stream_id
         self.reason = reason
         self.detail = detail
+        self.status = status
 
 
 class ConnectionFailed(Event):

@@ -9,6 +9,9 @@ from pagi.server.config.kinds import Choice, FileOrOff, LogFormat, Mount, Origin
 from pagi.server.config.listen_kinds import Host, Listens, Mode
 
 _NUMBERS = {
+    "h2_connection_window_size": "70000",
+    "h2_max_frame_size": "20000",
+    "h2_max_header_list_size": "300",
     "write_high_watermark": "70000",
     "ws_deflate_window_bits": "15",
     "ws_deflate_memory_level": "9",

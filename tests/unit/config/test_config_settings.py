@@ -38,6 +38,8 @@ def test_every_slice_is_made_without_arguments_and_frozen(name: str) -> None:
 def test_every_field_of_every_slice_is_an_option() -> None:
     for name, slice_type in SLICES.items():
         for field in fields(slice_type):
+            if name == "http2_limits" and field.name in HTTP1_DECLARATIONS:
+                continue  # one option for both versions
             options = [o for o in OPTIONS.values() if (o.slice_name, o.field) == (name, field.name)]
             assert len(options) == 1, field.name
     assert set(HTTP1_DECLARATIONS) == {field.name for field in fields(HTTP1Limits)}

@@ -25,11 +25,12 @@ from typing import Final
 
 from pagi.protocol.errors import RemoteProtocolError
 from pagi.protocol.events import Fields
+from pagi.protocol.fields import MAX_SIZE
 from pagi.protocol.grammar import CHUNK_LINE
 from pagi.protocol.http1._chunks_py import take_chunks
 from pagi.protocol.http1._head_py import parse_field
-from pagi.protocol.http1.limits import MAX_SIZE, HTTP1Limits
-from pagi.protocol.http1.trailers import may_be_trailer
+from pagi.protocol.http1.limits import HTTP1Limits
+from pagi.protocol.trailers import may_be_trailer
 
 __all__ = ["ChunkedReader"]
 

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from pagi.protocol.errors import LocalProtocolError
 from pagi.protocol.events import Fields
-from pagi.protocol.grammar import FORBIDDEN_IN_VALUE, TOKEN, list_members
+from pagi.protocol.fields import checked_name, checked_value, declared_length, plain_field
+from pagi.protocol.grammar import list_members
 from pagi.protocol.http1.flags import HAS_DATE, HAS_SERVER, HAS_UPGRADE, WANTS_CLOSE
-from pagi.protocol.http1.limits import MAX_SIZE
 from pagi.protocol.http1.reasons import status_line
 
 __all__ = ["assemble_head", "length_line", "serialize_head"]
@@ -105,37 +104,17 @@ def serialize_head(status: int, fields: Fields) -> tuple[bytes, int, int]:
 
 def _checked(field: tuple[bytes, bytes]) -> tuple[bytes, bytes]:
     """Return name and value if they are fit for the wire; the name is in ``_kinds`` then."""
-    try:
-        name, value = field
-    except (TypeError, ValueError):
-        raise LocalProtocolError("a field must be a pair of name and value") from None
-    if type(name) is not bytes or type(value) is not bytes:
-        if not isinstance(name, bytes) or not isinstance(value, bytes):
-            raise LocalProtocolError(
-                f"field names and values must be bytes, not {type(name).__name__}"
-                f" and {type(value).__name__}"
-            )
-        # Subclasses may say what they like about themselves; what is checked and kept is plain.
-        name, value = bytes(memoryview(name)), bytes(memoryview(value))
+    name, value = plain_field(field)
     if name not in _kinds:
-        if TOKEN.fullmatch(name) is None:
-            raise LocalProtocolError(f"field name {name!r} is not a token (RFC 9110 §5.1)")
+        lower = checked_name(name)
         if len(_kinds) >= _MAX_REMEMBERED:
             _kinds.clear()
-        _kinds[name] = _KINDS.get(name.lower(), 0)
-    if FORBIDDEN_IN_VALUE.search(value) is not None:
-        raise LocalProtocolError(
-            f"the value of field {name.decode()!r} holds a control character (RFC 9110 §5.5)"
-        )
-    return name, value
+        _kinds[name] = _KINDS.get(lower, 0)
+    return name, checked_value(name, value)
 
 
 def _declared_length(name: bytes, value: bytes, before: int) -> int:
-    if before >= 0:
-        raise LocalProtocolError("content-length is given twice")
-    if not value.isdigit() or len(value) > 19 or int(value) > MAX_SIZE:
-        raise LocalProtocolError("content-length must be a number of bytes")
-    length = int(value)
+    length = declared_length(value, before)
     if len(_declared) < _MAX_LENGTHS:
         _declared[name, value] = length
     return length

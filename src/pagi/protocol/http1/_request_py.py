@@ -10,9 +10,9 @@ from typing import Final
 
 from pagi.protocol.errors import RemoteProtocolError
 from pagi.protocol.events import RequestReceived
+from pagi.protocol.fields import MAX_SIZE
 from pagi.protocol.grammar import TOKEN, list_members
 from pagi.protocol.http1._head_py import Notes
-from pagi.protocol.http1.limits import MAX_SIZE
 from pagi.protocol.http1.states import CHUNKED
 
 __all__ = ["body_length", "keeps_alive", "read_notes"]

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
 
-__all__ = ["MAX_SIZE", "HTTP1Limits"]
-
-#: Largest body, in bytes, where no limit is set: what a 64-bit offset can count.
-MAX_SIZE: Final = 2**63 - 1
+__all__ = ["HTTP1Limits"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from pagi.protocol.events import Fields
 from pagi.protocol.http1.flags import HAS_DATE, HAS_SERVER, HAS_UPGRADE
 from pagi.protocol.http1.head import serialize_head
 from pagi.protocol.http1.reasons import REASONS, status_line
-from pagi.protocol.http1.trailers import may_be_trailer
+from pagi.protocol.trailers import may_be_trailer
 
 __all__ = [
     "connect_head",

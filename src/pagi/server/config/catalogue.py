@@ -7,8 +7,10 @@ from dataclasses import fields
 from typing import Any, Final
 
 from pagi.protocol.http1.limits import HTTP1Limits
+from pagi.protocol.http2.limits import HTTP2Limits
 from pagi.protocol.websocket.limits import WebSocketLimits
 from pagi.server.config.config import Config
+from pagi.server.config.http2 import HTTP2, HTTP2_DECLARATIONS
 from pagi.server.config.option import Declaration, Option, declaration
 from pagi.server.config.settings import (
     HTTP1_DECLARATIONS,
@@ -32,6 +34,8 @@ SLICES: Final[Mapping[str, type[Any]]] = {
     "process": Process,
     "application": Application,
     "http1": HTTP1Limits,
+    "http2": HTTP2,
+    "http2_limits": HTTP2Limits,
     "timeouts": Timeouts,
     "flow": Flow,
     "websocket": WebSockets,
@@ -43,11 +47,18 @@ SLICES: Final[Mapping[str, type[Any]]] = {
 
 
 #: What the names of a slice's options begin with, where its own names would say too little.
-_PREFIXES: Final = {"websocket": "ws_", "websocket_limits": "ws_", "sse": "sse_"}
+_PREFIXES: Final = {
+    "http2": "h2_",
+    "http2_limits": "h2_",
+    "websocket": "ws_",
+    "websocket_limits": "ws_",
+    "sse": "sse_",
+}
 
 #: Slices that belong to the protocol, which knows nothing of options.
 _DECLARATIONS: Final[Mapping[type[Any], Mapping[str, Declaration]]] = {
     HTTP1Limits: HTTP1_DECLARATIONS,
+    HTTP2Limits: HTTP2_DECLARATIONS,
     WebSocketLimits: WEBSOCKET_DECLARATIONS,
 }
 

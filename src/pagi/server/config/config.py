@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from pagi.protocol.http1.limits import HTTP1Limits
+from pagi.protocol.http2.limits import HTTP2Limits
 from pagi.protocol.websocket.limits import WebSocketLimits
+from pagi.server.config.http2 import HTTP2
 from pagi.server.config.kinds import FileOrOff
 from pagi.server.config.option import option
 from pagi.server.config.settings import (
@@ -40,6 +42,8 @@ class Config:
     process: Process = field(default_factory=Process)
     application: Application = field(default_factory=Application)
     http1: HTTP1Limits = field(default_factory=HTTP1Limits)
+    http2: HTTP2 = field(default_factory=HTTP2)
+    http2_limits: HTTP2Limits = field(default_factory=HTTP2Limits)
     timeouts: Timeouts = field(default_factory=Timeouts)
     flow: Flow = field(default_factory=Flow)
     websocket: WebSockets = field(default_factory=WebSockets)

@@ -352,9 +352,9 @@ class Size(Kind[int]):
     metavar = "SIZE"
     expected = "write a number of bytes, or one with a unit: 64KiB, 10MB"
 
-    def __init__(self, minimum: int = 0) -> None:
-        """Remember the smallest size that makes sense."""
-        self.minimum = minimum
+    def __init__(self, minimum: int = 0, maximum: int | None = None) -> None:
+        """Remember the sizes that make sense."""
+        self.minimum, self.maximum = minimum, maximum
 
     def read(self, text: str) -> int:
         """Read a number with an optional unit, whatever its case."""
@@ -379,6 +379,8 @@ class Size(Kind[int]):
             raise self.refusal(given)
         if size < self.minimum:
             raise ValueError(f"{given!r} is too small; the least that works is {self.minimum}")
+        if self.maximum is not None and size > self.maximum:
+            raise ValueError(f"{given!r} is too large; the most that works is {self.maximum}")
         return size
 
     def refusal(self, value: object) -> ValueError:

@@ -124,6 +124,11 @@ class Listening:
     reuseport: bool = option(
         False, Switch(), "Give each worker its own listening socket (SO_REUSEPORT, TCP only)."
     )
+    http2: bool = option(
+        True,
+        Switch(),
+        "Speak HTTP/2 with clients that want it, by ALPN or by prior knowledge.",
+    )
     max_connections: int = option(
         0,
         Whole(0),

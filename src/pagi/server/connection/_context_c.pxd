@@ -12,6 +12,8 @@ cdef class ConnectionContext:
     cdef public object defaults
     cdef public object flow
     cdef public object http1
+    cdef public object http2
+    cdef public object http2_settings
     cdef public object timeouts
     cdef public object connections
     cdef public Py_ssize_t max_connections

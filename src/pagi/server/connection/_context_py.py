@@ -11,6 +11,8 @@ from typing import Any
 
 from pagi.protocol.connection import DefaultFields
 from pagi.protocol.http1.limits import HTTP1Limits
+from pagi.protocol.http2.limits import HTTP2Limits
+from pagi.server.config.http2 import HTTP2
 from pagi.server.config.settings import Flow, Timeouts
 from pagi.server.exchange.service import Service
 
@@ -45,6 +47,8 @@ class ConnectionContext:
         clock: coarse time.
         defaults: fields added to every response.
         http1: limits of the HTTP/1 machine.
+        http2: limits of the HTTP/2 machine, or ``None`` where HTTP/2 is not spoken.
+        http2_settings: deadlines of HTTP/2, and how it may begin.
         timeouts: deadlines, in seconds.
         flow: water marks.
         connections: the open connections of the worker; drivers add and remove themselves.
@@ -67,6 +71,8 @@ class ConnectionContext:
         "defaults",
         "flow",
         "http1",
+        "http2",
+        "http2_settings",
         "log_rejected",
         "logger",
         "max_connections",
@@ -86,6 +92,8 @@ class ConnectionContext:
         connections: set[Any],
         *,
         http1: HTTP1Limits | None = None,
+        http2: HTTP2Limits | None = None,
+        http2_settings: HTTP2 | None = None,
         timeouts: Timeouts | None = None,
         flow: Flow | None = None,
         max_connections: int = 1000,
@@ -100,6 +108,8 @@ class ConnectionContext:
         self.defaults = defaults
         self.connections = connections
         self.http1 = http1 or HTTP1Limits()
+        self.http2 = http2
+        self.http2_settings = http2_settings or HTTP2()
         self.timeouts = timeouts or Timeouts()
         self.flow = flow or Flow()
         self.max_connections = max_connections

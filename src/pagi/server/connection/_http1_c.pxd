@@ -13,6 +13,7 @@ from pagi.server.exchange._websocket_c cimport WebSocketExchange
 cdef class HTTP1Driver(HTTP1Stream):
     cdef RequestReceived _request
     cdef double _head_since
+    cdef bytes _preface
     cdef bint _served
     cdef double _stopping_since
     cdef dict _template
@@ -26,5 +27,8 @@ cdef class HTTP1Driver(HTTP1Stream):
     cdef _begin(self, RequestReceived event)
     @cython.locals(exchange=WebSocketExchange)
     cdef _begin_websocket(self, RequestReceived event)
+    cdef bytes _without_preface(self, bytes data)
+    cdef bint _upgrade(self, RequestReceived request) except -1
+    cdef _hand_over(self, driver)
     @cython.locals(exchange=Exchange, request=RequestReceived, context=ConnectionContext, template=dict)
     cdef _start(self)

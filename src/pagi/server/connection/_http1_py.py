@@ -21,9 +21,11 @@ from pagi.protocol.events import (
     RequestReceived,
     StreamReset,
 )
+from pagi.protocol.http2.codes import PREFACE
 from pagi.protocol.websocket.handshake import refusal_fields
 from pagi.server.connection.driver import RESOLUTION
 from pagi.server.connection.http1_stream import FLUSH_SIZE, HTTP1Stream
+from pagi.server.connection.http2 import HTTP2Driver
 from pagi.server.connection.kernel import unread
 from pagi.server.exchange.making import make_http_exchange
 from pagi.server.exchange.websocket import WebSocketExchange
@@ -42,6 +44,7 @@ class HTTP1Driver(HTTP1Stream):
 
     __slots__ = (
         "_head_since",
+        "_preface",
         "_request",
         "_served",
         "_stopping_since",
@@ -50,6 +53,7 @@ class HTTP1Driver(HTTP1Stream):
 
     def __init__(self, context: ConnectionContext) -> None:
         HTTP1Stream.__init__(self, context)
+        self._preface = b""  # what may be the beginning of the preface of HTTP/2
         self._request: Any = None
         self._template: Any = None
         self._served = False
@@ -85,6 +89,10 @@ class HTTP1Driver(HTTP1Stream):
         self._read_at = now
         if self._linger_until:
             return  # reading only so that the peer can read our last words
+        if not self._served and self._context.http2 is not None:
+            data = self._without_preface(data)
+            if not data:
+                return
         self._walk(self._http1.receive_data(data, now))
 
     def eof_received(self) -> bool:
@@ -174,6 +182,8 @@ class HTTP1Driver(HTTP1Stream):
             self._http1.close()
         if event.upgrade is not None and event.upgrade == b"websocket":
             self._begin_websocket(event)
+        elif event.upgrade is not None and event.upgrade == b"h2c" and self._upgrade(event):
+            return
         else:
             self._exchange = make_http_exchange(context.service, self, self._client_text)
         # Started after the walk: the body that came with the head is then there to be received.
@@ -189,6 +199,57 @@ class HTTP1Driver(HTTP1Stream):
                 self._failed(refusal)
             return
         self._exchange = exchange
+
+    # ------------------------------------------------------------- HTTP/2
+
+    def _without_preface(self, data: bytes) -> bytes:
+        """Return what is HTTP/1's to read: nothing if this is HTTP/2, or may be (RFC 9113 §3.3)."""
+        if self._preface:
+            data = self._preface + data
+            self._preface = b""
+        elif data[0] != PREFACE[0] or not self._http1.idle:
+            return data
+        if data.startswith(PREFACE):
+            driver = HTTP2Driver(self._context)
+            self._hand_over(driver)
+            driver.data_received(data)
+            return b""
+        if PREFACE.startswith(data):
+            self._preface = data
+            return b""
+        return data
+
+    def _upgrade(self, request: Any) -> bool:
+        """Go on with HTTP/2 on this connection if that was asked for rightly (RFC 7540 §3.2)."""
+        context = self._context
+        settings = [value for name, value in request.fields if name == b"http2-settings"]
+        if context.http2 is None or not context.http2_settings.upgrade:
+            return False
+        if len(settings) != 1 or not request.end or context.scheme != "http":
+            return False
+        driver = HTTP2Driver(context)
+        try:
+            driver.upgrade(request, settings[0])
+        except ValueError:
+            return False
+        machine = self._http1
+        machine.switch(self._stream_id, [])
+        self._flush_ahead()
+        early: Any = machine.receive_data(b"", self._read_at) if machine.pending else []
+        if not self._lost:
+            self._hand_over(driver)
+            for event in early:
+                driver.data_received(event.data)
+        return True
+
+    def _hand_over(self, driver: HTTP2Driver) -> None:
+        """Leave the transport to another driver."""
+        transport = self._transport
+        self._lost = True
+        self._own = self._write = None
+        self._context.connections.discard(self)
+        transport.set_protocol(driver)
+        driver.connection_made(transport)
 
     def _start(self) -> None:
         request, self._request = self._request, None

@@ -18,11 +18,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from time import monotonic, perf_counter
 from typing import Any, Final
 
 from pagi.interface.callables import App
 from pagi.protocol.connection import DefaultFields
+from pagi.protocol.http2.engine import AVAILABLE
+from pagi.protocol.http2.limits import HTTP2Limits
 from pagi.server.config import Config
 from pagi.server.connection.context import Clock, ConnectionContext
 from pagi.server.connection.http1 import HTTP1Driver
@@ -170,12 +173,26 @@ class Worker:
             DefaultFields(server=config.headers.server_header.encode("latin-1")),
             self._connections,
             http1=config.http1,
+            http2=self._http2_limits(),
+            http2_settings=config.http2,
             timeouts=config.timeouts,
             flow=config.flow,
             max_connections=config.listening.connection_limit(),
             shutdown_grace=config.process.shutdown_grace,
             log_rejected=None if log is None else log.log_rejected,
             closed=self._connection_closed,
+        )
+
+    def _http2_limits(self) -> HTTP2Limits | None:
+        """Return the limits of HTTP/2, those of HTTP/1 where they mean the same; None for none."""
+        config = self._config
+        if not config.listening.http2 or not AVAILABLE:
+            return None
+        return replace(
+            config.http2_limits,
+            max_header_count=config.http1.max_header_count,
+            max_target_size=config.http1.max_target_size,
+            max_body_size=config.http1.max_body_size,
         )
 
     def _connection_closed(self) -> None:

@@ -1,0 +1,32 @@
+cimport cython
+
+from pagi.protocol._events_c cimport RequestReceived
+
+
+@cython.final
+cdef class Head:
+    cdef bytes method
+    cdef bytes path
+    cdef bytes scheme
+    cdef bytes authority
+    cdef bytes protocol
+    cdef bytes host
+    cdef bytes length
+    cdef bytes expect
+    cdef int cookies
+    cdef list fields
+
+    @cython.locals(fields=list, size=Py_ssize_t, kind=cython.int, name=bytes, value=bytes)
+    cdef Py_ssize_t sort(self, tuple headers) except -1
+    cdef _take_pseudo(self, bytes name, bytes value)
+
+
+@cython.locals(head=Head, size=Py_ssize_t, event=RequestReceived)
+cpdef RequestReceived read_request(long long stream_id, tuple headers, bint end, limits)
+cdef str _method(bytes name)
+@cython.locals(field=tuple)
+cdef _take_authority(RequestReceived event, bytes authority, bytes host)
+cdef bint _is_extended(RequestReceived event, bytes protocol, bytes authority) except -1
+cdef _read_target(RequestReceived event, bytes path, bytes scheme, Py_ssize_t max_size)
+cdef _join_cookies(RequestReceived event)
+cdef _read_length(RequestReceived event, bytes value, max_body_size)

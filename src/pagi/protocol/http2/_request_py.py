@@ -1,0 +1,232 @@
+"""Request heads of HTTP/2: from decoded fields to `RequestReceived`.
+
+One source, two builds: compiled as ``_request_c`` (see ``_request_c.pxd``).
+
+The engine has seen to what RFC 9113 §8.2 and §8.3 say of a head by itself: known pseudo-fields, all
+of them, before the others, none twice; names in lower case; no control characters; nothing that
+belongs to a connection. Here are the contents.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from pagi.protocol.errors import StreamError
+from pagi.protocol.events import Fields, RequestReceived
+from pagi.protocol.grammar import ORIGIN_FORM, TOKEN, is_authority, is_host
+from pagi.protocol.http2.limits import HTTP2Limits
+
+__all__ = ["read_request"]
+
+_COLON: Final = 58
+_FIELD_OVERHEAD: Final = 32  # RFC 9113 §6.5.2
+_MAX_METHOD: Final = 32
+_MAX_REMEMBERED: Final = 1024
+_MAX_REMEMBERED_SIZE: Final = 128
+
+_COOKIE: Final = 1
+_CONTENT_LENGTH: Final = 2
+_EXPECT: Final = 3
+_HOST: Final = 4
+_NOTED: Final = {
+    b"cookie": _COOKIE,
+    b"content-length": _CONTENT_LENGTH,
+    b"expect": _EXPECT,
+    b"host": _HOST,
+}
+
+_methods: dict[bytes, str] = {
+    name.encode(): name for name in ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH")
+}
+_hosts: dict[bytes, tuple[bytes, bytes]] = {}  # authorities that are right, as fields
+
+
+class Head:
+    """The fields of a request, sorted; what did not come is ``None``."""
+
+    __slots__ = (
+        "authority",
+        "cookies",
+        "expect",
+        "fields",
+        "host",
+        "length",
+        "method",
+        "path",
+        "protocol",
+        "scheme",
+    )
+
+    def __init__(self) -> None:
+        self.method = b""
+        self.path: bytes | None = None
+        self.scheme: bytes | None = None
+        self.authority: bytes | None = None
+        self.protocol: bytes | None = None
+        self.host: bytes | None = None
+        self.length: bytes | None = None
+        self.expect: bytes | None = None
+        self.cookies = 0
+        self.fields: Fields = []
+
+    def sort(self, headers: tuple[tuple[bytes, bytes], ...]) -> int:
+        """Take all fields and return their size as RFC 9113 §6.5.2 counts it."""
+        fields = self.fields
+        size = 0
+        for field in headers:
+            name, value = field
+            size += len(name) + len(value) + _FIELD_OVERHEAD
+            if name[0] == _COLON:
+                self._take_pseudo(name, value)
+                continue
+            kind = _NOTED.get(name, 0)
+            if kind:
+                if kind == _HOST:
+                    if self.host is not None:
+                        raise StreamError("there is more than one host field")
+                    self.host = value
+                    continue
+                if kind == _COOKIE:
+                    self.cookies += 1
+                elif kind == _CONTENT_LENGTH:
+                    self.length = value
+                else:
+                    self.expect = value
+            fields.append(field if type(field) is tuple else (name, value))
+        return size
+
+    def _take_pseudo(self, name: bytes, value: bytes) -> None:
+        if name == b":path":
+            self.path = value
+        elif name == b":method":
+            self.method = value
+        elif name == b":scheme":
+            self.scheme = value
+        elif name == b":authority":
+            self.authority = value
+        else:
+            self.protocol = value
+
+
+def read_request(
+    stream_id: int, headers: tuple[tuple[bytes, bytes], ...], end: bool, limits: HTTP2Limits
+) -> RequestReceived:
+    """Make the event of a request head.
+
+    ``:authority`` becomes the first field, ``host``.
+
+    Args:
+        stream_id: of the request.
+        headers: all fields, pseudo-fields first.
+        end: no body follows.
+        limits: how large it may be.
+
+    Raises:
+        StreamError: it is malformed (``status`` 400), or more than is served.
+    """
+    head = Head()
+    size = head.sort(headers)
+    if size > limits.max_header_list_size or len(head.fields) > limits.max_header_count:
+        raise StreamError("the fields are too large or too many", 431)
+    event = RequestReceived(stream_id, _method(head.method), b"", b"", head.fields, "2", end)
+    _take_authority(event, head.authority, head.host)
+    if event.method == "CONNECT":
+        if not _is_extended(event, head.protocol, head.authority):
+            return event
+    elif head.protocol is not None:
+        raise StreamError(":protocol without CONNECT (RFC 8441 §4)")
+    if head.path is None or head.scheme is None:
+        raise StreamError(":path or :scheme is missing")
+    _read_target(event, head.path, head.scheme, limits.max_target_size)
+    if head.cookies > 1:
+        _join_cookies(event)
+    if head.length is not None:
+        _read_length(event, head.length, limits.max_body_size)
+    if head.expect is not None:
+        if head.expect.lower() != b"100-continue":
+            raise StreamError("the expectation cannot be met", 417)
+        event.expect_continue = not end
+    return event
+
+
+def _method(name: bytes) -> str:
+    method = _methods.get(name)
+    if method is not None:
+        return method
+    if TOKEN.fullmatch(name) is None:
+        raise StreamError("the method is not a token")
+    if len(name) > _MAX_METHOD:
+        raise StreamError("the method is too long", 501)
+    return name.decode("ascii")
+
+
+def _take_authority(event: RequestReceived, authority: bytes | None, host: bytes | None) -> None:
+    """Make ``host`` of what names the site (RFC 9113 §8.3.1)."""
+    if authority is None:
+        authority = host
+    elif host is not None and host.lower() != authority.lower():
+        raise StreamError(":authority and host disagree")
+    if authority is None:
+        raise StreamError("nothing names the site")
+    field = _hosts.get(authority)
+    if field is None:
+        if not authority or not is_host(authority):  # neither empty nor with userinfo
+            raise StreamError("the name of the site is malformed")
+        field = (b"host", authority)
+        if len(authority) <= _MAX_REMEMBERED_SIZE:
+            if len(_hosts) >= _MAX_REMEMBERED:
+                _hosts.clear()
+            _hosts[authority] = field
+    event.fields.insert(0, field)
+
+
+def _is_extended(event: RequestReceived, protocol: bytes | None, authority: bytes | None) -> bool:
+    """Tell a CONNECT for a protocol (RFC 8441 §4) from one for a tunnel (RFC 9113 §8.5)."""
+    if protocol is not None:
+        event.upgrade = protocol.lower()
+        return True
+    if authority is None or not is_authority(authority):
+        raise StreamError("the target of CONNECT must be host and port")
+    event.authority = authority
+    return False
+
+
+def _read_target(event: RequestReceived, path: bytes, scheme: bytes, max_size: int) -> None:
+    if len(path) > max_size:
+        raise StreamError("the target is too long", 414)
+    match = ORIGIN_FORM.fullmatch(path)
+    if match is not None:
+        event.raw_path, event.query_string = match.groups(b"")
+    elif path == b"*" and event.method == "OPTIONS":
+        event.raw_path = path
+    else:
+        raise StreamError(":path is malformed")
+    if scheme == b"https":
+        event.scheme = "https"
+    elif scheme == b"http":
+        event.scheme = "http"
+    else:
+        raise StreamError(":scheme is neither http nor https")
+
+
+def _join_cookies(event: RequestReceived) -> None:
+    """RFC 9113 §8.2.3: crumbs are joined before anybody else sees them."""
+    crumbs = [value for name, value in event.fields if name == b"cookie"]
+    joined = []
+    for field in event.fields:
+        if field[0] != b"cookie":
+            joined.append(field)
+        elif crumbs:
+            joined.append((b"cookie", b"; ".join(crumbs)))
+            crumbs = []
+    event.fields = joined
+
+
+def _read_length(event: RequestReceived, value: bytes, max_body_size: int | None) -> None:
+    """Note the declared length; that the body has it is for the engine to see."""
+    if not value.isdigit() or len(value) > 19:
+        raise StreamError("content-length is not a number")
+    length = int(value)
+    if max_body_size is not None and length > max_body_size:
+        raise StreamError("the body is too large", 413, "body_too_large")
+    event.content_length = length

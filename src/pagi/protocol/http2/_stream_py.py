@@ -1,0 +1,106 @@
+"""`StreamState`: one stream on the wire, as far as the machine must know it.
+
+One source, two builds: compiled as ``_stream_c`` (see ``_stream_c.pxd``).
+
+The direction of the response, as RFC 9113 §8.1 has it; that of the request has one bit:
+
+    ┌──────┐ head ┌──────┐ end              ┌──────┐
+    │ HEAD ├─────►│ BODY ├─────────────────►│ DONE │
+    └──┬───┘      └──┬───┘                  └──────┘
+       │ switch      │ end, trailers promised   ▲ ▲
+       ▼             ▼                          │ │
+    ┌────────┐   ┌──────────┐      trailers     │ │
+    │ TUNNEL │   │ TRAILERS ├───────────────────┘ │
+    └───┬────┘   └──────────┘                     │
+        └───────────────── end ───────────────────┘
+
+    any ── reset by anybody ──► GONE
+"""
+
+from __future__ import annotations
+
+from pagi.protocol.errors import LocalProtocolError
+from pagi.protocol.http2.phases import HEAD, UNBOUNDED
+
+__all__ = ["StreamState"]
+
+
+class StreamState:
+    """One request and its response.
+
+    Attributes:
+        stream_id: number on the wire.
+        method: of the request.
+        phase: of the response, see above.
+        peer_done: the request is complete.
+        swallow: the response has no body, whatever the application sends.
+        trailers: trailer fields were promised.
+        to_send: bytes of the declared length still to come, or `UNBOUNDED`.
+        received: body bytes so far.
+        unread: body bytes the application has not taken: the peer has no credit for them yet.
+        ranked: the peer has said how urgent the response is (RFC 9218).
+        extended: the request is an extended CONNECT (RFC 8441).
+    """
+
+    __slots__ = (
+        "extended",
+        "method",
+        "peer_done",
+        "phase",
+        "ranked",
+        "received",
+        "stream_id",
+        "swallow",
+        "to_send",
+        "trailers",
+        "unread",
+    )
+
+    def __init__(self, stream_id: int, method: str, peer_done: bool, extended: bool) -> None:
+        self.stream_id = stream_id
+        self.method = method
+        self.phase: int = HEAD
+        self.peer_done = peer_done
+        self.extended = extended
+        self.swallow = False
+        self.trailers = False
+        self.to_send = UNBOUNDED
+        self.received = 0
+        self.unread = 0
+        self.ranked = False
+
+    def frame_body(self, status: int, length: int, size: int) -> int:
+        """Decide how long the body is; return what to declare, or `UNBOUNDED`.
+
+        Args:
+            status: of the response.
+            length: declared by the application, or `UNBOUNDED`.
+            size: what the body will have, or `UNBOUNDED`.
+
+        Raises:
+            LocalProtocolError: the declared length is not the size.
+        """
+        self.to_send = UNBOUNDED
+        self.swallow = True
+        if status == 204:
+            return UNBOUNDED  # RFC 9110 §15.3.5: never content, and §8.6: no content-length
+        if status == 205:
+            return 0
+        if status == 304:
+            return length  # RFC 9110 §15.4.5: the length that 200 would have
+        if self.method == "HEAD":
+            # RFC 9110 §9.3.2. A size of 0 is the body left out, not the body GET would get.
+            return length if length >= 0 else (size if size > 0 else UNBOUNDED)
+        self.swallow = False
+        if length < 0:
+            length = UNBOUNDED if self.trailers else size
+        elif size >= 0 and length != size:
+            raise LocalProtocolError(f"content-length is {length}, the body has {size} bytes")
+        self.to_send = length
+        return length
+
+    def check_count(self, size: int) -> None:
+        """Make sure that ``size`` more body bytes fit. Raises LocalProtocolError."""
+        if size > self.to_send and self.to_send >= 0:
+            excess = size - self.to_send
+            raise LocalProtocolError(f"the body is {excess} bytes longer than declared")
