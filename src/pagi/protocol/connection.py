@@ -21,10 +21,11 @@ class DefaultFields:
     Attributes:
         date: value of ``date`` (RFC 9110 §6.6.1), or empty for no date.
         server: value of ``server`` (RFC 9110 §10.2.4), or empty for none.
+        fields: both as fields.
         wire: both as HTTP/1 field lines, each ended by CRLF: the usual case, made once.
     """
 
-    __slots__ = ("date", "server", "wire")
+    __slots__ = ("date", "fields", "server", "wire")
 
     def __init__(self, date: bytes = b"", server: bytes = b"") -> None:
         self.server = server
@@ -33,6 +34,8 @@ class DefaultFields:
     def set_date(self, date: bytes) -> None:
         """Replace the date and the prepared lines."""
         self.date = date
+        given = ((b"date", date), (b"server", self.server))
+        self.fields = [field for field in given if field[1]]
         self.wire = (b"date: %b\r\n" % date if date else b"") + (
             b"server: %b\r\n" % self.server if self.server else b""
         )

@@ -6,7 +6,6 @@ from pagi.protocol._events_c cimport (
     ConnectionEnded,
     ConnectionFailed,
     MessageComplete,
-    RequestReceived,
     StreamReset,
 )
 from pagi.protocol.http2._guard_c cimport FrameGuard
@@ -14,6 +13,9 @@ from pagi.protocol.http2._request_c cimport read_request
 from pagi.protocol.http2._sender_c cimport HTTP2Sender
 from pagi.protocol.http2._stream_c cimport StreamState
 from pagi.protocol.http2.phases cimport DONE, GONE, HEAD, TUNNEL
+
+cdef object _REQUEST_RECEIVED, _DATA_RECEIVED, _TRAILERS_RECEIVED, _STREAM_RESET
+cdef object _STREAM_CLOSED, _WINDOW_UPDATED
 
 
 cdef class HTTP2Connection(HTTP2Sender):
@@ -36,9 +38,10 @@ cdef class HTTP2Connection(HTTP2Sender):
     cpdef list receive_data(self, bytes data, double now)
     cdef _feed(self, bytes data)
     cpdef list receive_eof(self, double now)
+    cdef _translate(self, list found)
     @cython.locals(state=StreamState)
-    cdef _translate(self, found)
-    @cython.locals(state=StreamState, request=RequestReceived)
+    cdef _translate_other(self, kind, event)
+    @cython.locals(state=StreamState)
     cdef _begin(self, long long stream_id, tuple headers, bint end)
     @cython.locals(state=StreamState, size=Py_ssize_t)
     cdef _receive_body(self, long long stream_id, bytes data, bint end)

@@ -38,8 +38,7 @@ from pagi.protocol.http2.codes import (
     PROTOCOL_ERROR,
     goaway_frame,
 )
-from pagi.protocol.http2.engine import events as wire
-from pagi.protocol.http2.engine import settings_of
+from pagi.protocol.http2.engine import AVAILABLE, events, settings_of
 from pagi.protocol.http2.limits import HTTP2Limits
 from pagi.protocol.http2.phases import DONE, GONE, HEAD, TUNNEL
 
@@ -49,6 +48,14 @@ __all__ = ["HTTP2Connection"]
 _OPEN: Final = 0
 _ANNOUNCED: Final = 1
 _CLOSING: Final = 2
+
+# The kinds of the engine's events that come with each request: global names cost a look-up each.
+_REQUEST_RECEIVED: Any = events.RequestReceived if AVAILABLE else None
+_DATA_RECEIVED: Any = events.DataReceived if AVAILABLE else None
+_TRAILERS_RECEIVED: Any = events.TrailersReceived if AVAILABLE else None
+_STREAM_RESET: Any = events.StreamReset if AVAILABLE else None
+_STREAM_CLOSED: Any = events.StreamClosed if AVAILABLE else None
+_WINDOW_UPDATED: Any = events.WindowUpdated if AVAILABLE else None
 
 _KEEPALIVE: Final = b"pagi\0\0\0\1"
 _FAREWELL: Final = b"pagi\0\0\0\2"
@@ -112,7 +119,10 @@ class HTTP2Connection(HTTP2Sender):
             payload, local_settings=settings_of(self._limits), head_request=method == "HEAD"
         )
         self._guard.upgraded()
-        self._streams[1] = StreamState(1, method, True, False)
+        state = self._streams[1] = StreamState()
+        state.stream_id = 1
+        state.method = method
+        state.peer_done = True
         self._widen()
 
     def _widen(self) -> None:
@@ -183,39 +193,41 @@ class HTTP2Connection(HTTP2Sender):
     def _translate(self, found: Any) -> None:
         for event in found:
             kind = type(event)
-            if kind is wire.RequestReceived:
+            if kind is _REQUEST_RECEIVED:
                 self._begin(event.stream_id, event.headers, event.end_stream)
-            elif kind is wire.DataReceived:
-                self._receive_body(event.stream_id, event.data, event.end_stream)
-            elif kind is wire.StreamClosed:
+            elif kind is _STREAM_CLOSED:
                 self._stream_closed(event.stream_id, event.error_code, event.local_error)
-            elif kind is wire.TrailersReceived:
+            elif kind is _DATA_RECEIVED:
+                self._receive_body(event.stream_id, event.data, event.end_stream)
+            elif kind is _TRAILERS_RECEIVED:
                 self._receive_trailers(event.stream_id, event.headers)
-            elif kind is wire.StreamReset:
+            elif kind is _STREAM_RESET:
                 self._stream_reset(event.stream_id, event.error_code)
-            elif kind is wire.SettingsReceived:
-                self.greeted = True
-            elif kind is wire.PingAcknowledged:
-                self._pong(event.opaque_data)
-            elif kind is wire.ConnectionClosed:
-                self._connection_closed(event.error_code)
-            elif kind is wire.PriorityUpdateReceived:
-                state = self._streams.get(event.stream_id)
-                if state is not None:
-                    state.ranked = True
+            elif kind is not _WINDOW_UPDATED:
+                self._translate_other(kind, event)
+
+    def _translate_other(self, kind: Any, event: Any) -> None:
+        """Take what concerns the connection."""
+        if kind is events.SettingsReceived:
+            self.greeted = True
+        elif kind is events.PingAcknowledged:
+            self._pong(event.opaque_data)
+        elif kind is events.ConnectionClosed:
+            self._connection_closed(event.error_code)
+        elif kind is events.PriorityUpdateReceived:
+            state = self._streams.get(event.stream_id)
+            if state is not None:
+                state.ranked = True
 
     def _begin(self, stream_id: int, headers: tuple[tuple[bytes, bytes], ...], end: bool) -> None:
-        state = StreamState(stream_id, "GET", end, False)
+        state = StreamState()
+        state.stream_id = stream_id
+        state.peer_done = end
         self._streams[stream_id] = state
         try:
-            request = read_request(stream_id, headers, end, self._limits)
+            self._events.append(read_request(state, headers, self._limits))
         except StreamError as error:
             self._refuse(state, error.status, error.detail, error.reason, None)
-            return
-        state.method = request.method
-        state.extended = request.upgrade is not None
-        state.ranked = b"priority" in [name for name, _ in request.fields]
-        self._events.append(request)
 
     def _receive_body(self, stream_id: int, data: bytes, end: bool) -> None:
         state = self._streams.get(stream_id)

@@ -4,6 +4,7 @@ cimport cython
 cdef class FrameGuard:
     cdef set _open
     cdef dict _closed
+    cdef dict _closed_before
     cdef Py_ssize_t _max_closed
     cdef double _max_resets
     cdef double _max_idle_frames

@@ -65,6 +65,7 @@ class FrameGuard:
 
     __slots__ = (
         "_closed",
+        "_closed_before",
         "_idle_frames",
         "_max_closed",
         "_max_idle_frames",
@@ -91,6 +92,7 @@ class FrameGuard:
         self._part = b""  # of a frame that is not known well enough
         self._open: set[int] = set()
         self._closed: dict[int, int] = {}
+        self._closed_before: dict[int, int] = {}
         self._max_closed = 2 * limits.max_concurrent_streams + 100
         self._max_resets = float(limits.max_resets)
         self._max_idle_frames = float(limits.max_idle_frames)
@@ -122,12 +124,12 @@ class FrameGuard:
 
     def closed(self, stream_id: int, by_us: bool) -> None:
         """Remember how a stream ended."""
-        closed = self._closed
         self._open.discard(stream_id)
-        if stream_id not in closed:
-            if len(closed) >= self._max_closed:
-                del closed[next(iter(closed))]
-            closed[stream_id] = _BY_US if by_us else _BY_PEER
+        if stream_id not in self._closed:
+            if len(self._closed) >= self._max_closed:
+                self._closed_before = self._closed
+                self._closed = {}
+            self._closed[stream_id] = _BY_US if by_us else _BY_PEER
 
     def charge_reset(self) -> bool:
         """Take one reset off the budget, for whatever reason; tell whether there was one left."""
@@ -215,7 +217,7 @@ class FrameGuard:
 
         §5.1.1: a new stream has a higher number than all before.
         """
-        how = self._closed.get(stream_id, 0)
+        how = self._closed.get(stream_id) or self._closed_before.get(stream_id, 0)
         if how == _BY_PEER:
             self._fail(STREAM_CLOSED, "a frame on a stream that the peer had closed")
         elif how != _BY_US and headers:

@@ -14,6 +14,7 @@ from typing import Final
 from pagi.protocol.errors import StreamError
 from pagi.protocol.events import Fields, RequestReceived
 from pagi.protocol.grammar import ORIGIN_FORM, TOKEN, is_authority, is_host
+from pagi.protocol.http2._stream_py import StreamState
 from pagi.protocol.http2.limits import HTTP2Limits
 
 __all__ = ["read_request"]
@@ -28,17 +29,20 @@ _COOKIE: Final = 1
 _CONTENT_LENGTH: Final = 2
 _EXPECT: Final = 3
 _HOST: Final = 4
+_PRIORITY: Final = 5
 _NOTED: Final = {
     b"cookie": _COOKIE,
     b"content-length": _CONTENT_LENGTH,
     b"expect": _EXPECT,
     b"host": _HOST,
+    b"priority": _PRIORITY,
 }
 
 _methods: dict[bytes, str] = {
     name.encode(): name for name in ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH")
 }
 _hosts: dict[bytes, tuple[bytes, bytes]] = {}  # authorities that are right, as fields
+_targets: dict[bytes, tuple[bytes, bytes]] = {}  # paths and queries, by targets that are right
 
 
 class Head:
@@ -54,6 +58,7 @@ class Head:
         "method",
         "path",
         "protocol",
+        "ranked",
         "scheme",
     )
 
@@ -67,6 +72,7 @@ class Head:
         self.length: bytes | None = None
         self.expect: bytes | None = None
         self.cookies = 0
+        self.ranked = False
         self.fields: Fields = []
 
     def sort(self, headers: tuple[tuple[bytes, bytes], ...]) -> int:
@@ -90,8 +96,10 @@ class Head:
                     self.cookies += 1
                 elif kind == _CONTENT_LENGTH:
                     self.length = value
-                else:
+                elif kind == _EXPECT:
                     self.expect = value
+                else:
+                    self.ranked = True
             fields.append(field if type(field) is tuple else (name, value))
         return size
 
@@ -109,16 +117,15 @@ class Head:
 
 
 def read_request(
-    stream_id: int, headers: tuple[tuple[bytes, bytes], ...], end: bool, limits: HTTP2Limits
+    state: StreamState, headers: tuple[tuple[bytes, bytes], ...], limits: HTTP2Limits
 ) -> RequestReceived:
-    """Make the event of a request head.
+    """Make the event of a request head, and note in ``state`` what the answer depends on.
 
     ``:authority`` becomes the first field, ``host``.
 
     Args:
-        stream_id: of the request.
+        state: of the new stream.
         headers: all fields, pseudo-fields first.
-        end: no body follows.
         limits: how large it may be.
 
     Raises:
@@ -128,11 +135,14 @@ def read_request(
     size = head.sort(headers)
     if size > limits.max_header_list_size or len(head.fields) > limits.max_header_count:
         raise StreamError("the fields are too large or too many", 431)
-    event = RequestReceived(stream_id, _method(head.method), b"", b"", head.fields, "2", end)
+    event = _new_event(state, head)
+    state.method = event.method
+    state.ranked = head.ranked
     _take_authority(event, head.authority, head.host)
     if event.method == "CONNECT":
         if not _is_extended(event, head.protocol, head.authority):
             return event
+        state.extended = True
     elif head.protocol is not None:
         raise StreamError(":protocol without CONNECT (RFC 8441 §4)")
     if head.path is None or head.scheme is None:
@@ -145,7 +155,24 @@ def read_request(
     if head.expect is not None:
         if head.expect.lower() != b"100-continue":
             raise StreamError("the expectation cannot be met", 417)
-        event.expect_continue = not end
+        event.expect_continue = not event.end
+    return event
+
+
+def _new_event(state: StreamState, head: Head) -> RequestReceived:
+    """Make the event without its ``__init__``, whose arguments cost more than all the rest."""
+    event = RequestReceived.__new__(RequestReceived)
+    event.stream_id = state.stream_id
+    event.method = _method(head.method)
+    event.raw_path = event.query_string = b""
+    event.fields = head.fields
+    event.http_version = "2"
+    event.end = state.peer_done
+    event.content_length = None
+    event.expect_continue = False
+    event.upgrade = None
+    event.scheme = None
+    event.authority = None
     return event
 
 
@@ -192,21 +219,34 @@ def _is_extended(event: RequestReceived, protocol: bytes | None, authority: byte
 
 
 def _read_target(event: RequestReceived, path: bytes, scheme: bytes, max_size: int) -> None:
-    if len(path) > max_size:
-        raise StreamError("the target is too long", 414)
-    match = ORIGIN_FORM.fullmatch(path)
-    if match is not None:
-        event.raw_path, event.query_string = match.groups(b"")
-    elif path == b"*" and event.method == "OPTIONS":
-        event.raw_path = path
-    else:
-        raise StreamError(":path is malformed")
+    target = _targets.get(path)
+    if target is None:
+        target = _take_apart(event.method, path, max_size)
+    event.raw_path, event.query_string = target
     if scheme == b"https":
         event.scheme = "https"
     elif scheme == b"http":
         event.scheme = "http"
     else:
         raise StreamError(":scheme is neither http nor https")
+
+
+def _take_apart(method: str, path: bytes, max_size: int) -> tuple[bytes, bytes]:
+    """Return path and query of a target."""
+    if len(path) > max_size:
+        raise StreamError("the target is too long", 414)
+    match = ORIGIN_FORM.fullmatch(path)
+    if match is None:
+        if path == b"*" and method == "OPTIONS":
+            return path, b""
+        raise StreamError(":path is malformed")
+    raw_path, query = match.groups(b"")
+    target = (raw_path, query)
+    if len(path) <= _MAX_REMEMBERED_SIZE:
+        if len(_targets) >= _MAX_REMEMBERED:
+            _targets.clear()
+        _targets[path] = target
+    return target
 
 
 def _join_cookies(event: RequestReceived) -> None:

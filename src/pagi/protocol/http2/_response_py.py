@@ -7,7 +7,7 @@ The only place where bytes of the application become fields: no CR, LF or NUL of
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from pagi.protocol.connection import DefaultFields
 from pagi.protocol.errors import LocalProtocolError
@@ -15,9 +15,10 @@ from pagi.protocol.events import Fields
 from pagi.protocol.fields import checked_name, checked_value, declared_length, plain_field
 from pagi.protocol.trailers import may_be_trailer
 
-__all__ = ["response_fields", "status_field", "trailer_fields"]
+__all__ = ["informational_fields", "length_field", "response_fields", "trailer_fields"]
 
 _MAX_REMEMBERED: Final = 1024
+_MAX_LENGTHS: Final = 4096
 _MAX_REMEMBERED_VALUE: Final = 128
 
 _PLAIN: Final = 0
@@ -46,12 +47,12 @@ _KINDS: Final[dict[bytes, int]] = {
     ),
 }
 
-#: What is known of fields as they are written: in lower case, and fit for the wire.
-_known: dict[tuple[bytes, bytes], tuple[bytes, bytes]] = {}
+#: What fields as they are written come to: the field for the wire, or a content length.
+_known: dict[tuple[bytes, bytes], tuple[bytes, bytes] | int] = {}
 #: Lower case and kind, by names as they are written.
 _names: dict[bytes, tuple[bytes, int]] = {}
-_lengths: dict[tuple[bytes, bytes], int] = {}
 _statuses: dict[int, tuple[bytes, bytes]] = {}
+_lengths: dict[int, tuple[bytes, bytes]] = {}
 
 
 def status_field(status: int) -> tuple[bytes, bytes]:
@@ -59,6 +60,16 @@ def status_field(status: int) -> tuple[bytes, bytes]:
     field = _statuses.get(status)
     if field is None:
         field = _statuses[status] = (b":status", b"%d" % status)
+    return field
+
+
+def length_field(length: int) -> tuple[bytes, bytes]:
+    """Return ``content-length``; those that came up are remembered."""
+    field = _lengths.get(length)
+    if field is None:
+        field = (b"content-length", b"%d" % length)
+        if len(_lengths) < _MAX_LENGTHS:
+            _lengths[length] = field
     return field
 
 
@@ -72,40 +83,40 @@ def response_fields(status: int, fields: Fields, defaults: DefaultFields) -> tup
     length = -1
     found = 0
     for field in fields:
+        known: Any = None
         try:
             known = _known.get(field)
-            if known is not None:
-                out.append(known)
-                continue
-            if length < 0 and field in _lengths:
-                length = _lengths[field]
-                continue
         except TypeError:  # a list instead of a tuple
             pass
-        name, value = plain_field(field)
-        lower, kind = _name(name)
-        checked_value(name, value)
-        if kind == _DROPPED:
+        if known is None:
+            name, value = plain_field(field)
+            lower, kind = _name(name)
+            checked_value(name, value)
+            if kind == _DROPPED:
+                continue
+            if kind == _LENGTH:
+                length = declared_length(value, length)
+                _remember((name, value), length)
+                continue
+            known = (lower, value)
+            if kind == _REPEATED:
+                _remember((name, value), known)
+            else:
+                found |= kind
+        elif type(known) is int:
+            length = known if length < 0 else declared_length(field[1], length)
             continue
-        if kind == _LENGTH:
-            length = declared_length(value, length)
-            if len(_lengths) < _MAX_REMEMBERED:
-                _lengths[name, value] = length
-            continue
-        known = (lower, value)
         out.append(known)
-        if kind == _REPEATED:
-            _remember((name, value), known)
-        else:
-            found |= kind
-    if not found & _DATE and defaults.date:
-        out.append((b"date", defaults.date))
-    if not found & _SERVER and defaults.server:
-        out.append((b"server", defaults.server))
+    if not found:
+        out += defaults.fields
+    else:
+        given = [(b"date", _DATE), (b"server", _SERVER)]
+        names = [name for name, kind in given if found & kind]
+        out += [field for field in defaults.fields if field[0] not in names]
     return out, length
 
 
-def _remember(field: tuple[bytes, bytes], known: tuple[bytes, bytes]) -> None:
+def _remember(field: tuple[bytes, bytes], known: tuple[bytes, bytes] | int) -> None:
     if len(field[1]) <= _MAX_REMEMBERED_VALUE:
         if len(_known) >= _MAX_REMEMBERED:
             _known.clear()

@@ -3,6 +3,7 @@ cimport cython
 from pagi.protocol.http2._guard_c cimport FrameGuard
 from pagi.protocol.http2._response_c cimport (
     informational_fields,
+    length_field,
     response_fields,
     trailer_fields,
 )

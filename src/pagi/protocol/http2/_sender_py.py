@@ -16,6 +16,7 @@ from pagi.protocol.events import Fields
 from pagi.protocol.http2._guard_py import FrameGuard
 from pagi.protocol.http2._response_py import (
     informational_fields,
+    length_field,
     response_fields,
     trailer_fields,
 )
@@ -134,7 +135,7 @@ class HTTP2Sender:
         state.trailers = trailers
         length = state.frame_body(status, declared, size)
         if length >= 0:
-            wire.append((b"content-length", b"%d" % length))
+            wire.append(length_field(length))
         return wire
 
     def _rank(self, state: StreamState) -> None:

@@ -56,12 +56,12 @@ class StreamState:
         "unread",
     )
 
-    def __init__(self, stream_id: int, method: str, peer_done: bool, extended: bool) -> None:
-        self.stream_id = stream_id
-        self.method = method
+    def __init__(self) -> None:
+        self.stream_id = 0
+        self.method = "GET"
         self.phase: int = HEAD
-        self.peer_done = peer_done
-        self.extended = extended
+        self.peer_done = False
+        self.extended = False
         self.swallow = False
         self.trailers = False
         self.to_send = UNBOUNDED
