@@ -18,7 +18,7 @@ import pagi
 from tests.server.client import Client, Response, Truncated, connect
 from tests.suite.wire import Answer, Closed, Cut, Fields, Refused
 
-__all__ = ["HTTP1Wire", "SocketOnBytes"]
+__all__ = ["HTTP1Wire", "SocketOnBytes", "deflation"]
 
 #: How long anything may take, in seconds.
 PATIENCE = 20.0
@@ -247,7 +247,10 @@ class HTTP1Wire:
             assert response["upgrade"] == b"websocket"
             assert (response["connection"] or b"").lower() == b"upgrade"
             yield SocketOnBytes(
-                client.reader, client.writer, _text(response.fields), deflation(response)
+                client.reader,
+                client.writer,
+                _text(response.fields),
+                deflation((response["sec-websocket-extensions"] or b"").decode() or None),
             )
 
     async def stop(self) -> None:
@@ -257,12 +260,11 @@ class HTTP1Wire:
         return asyncio.ensure_future(self._server.shutdown())
 
 
-def deflation(response: Response) -> PerMessageDeflate | None:
-    """Return the client's half of what was negotiated."""
-    value = response["sec-websocket-extensions"]
+def deflation(value: str | None) -> PerMessageDeflate | None:
+    """Return the client's half of what ``Sec-WebSocket-Extensions`` of the answer says."""
     if value is None:
         return None
-    name, *parameters = [part.strip() for part in value.decode().split(";")]
+    name, *parameters = [part.strip() for part in value.split(";")]
     assert name == "permessage-deflate"
     given = dict(part.partition("=")[::2] for part in parameters)
     assert not set(given) - {

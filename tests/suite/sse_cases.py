@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 import pagi
+from tests.suite.gone import with_gone
 from tests.suite.wire import Case, Cut, Wire
 
 __all__ = ["CASES"]
@@ -199,26 +200,6 @@ async def waits_after_the_start(scope: Any, receive: Any, send: Any) -> None:
     scope["state"]["gone"].set()
 
 
-def _with_state(app: Any) -> Any:
-    gone = asyncio.Event()
-
-    async def run(scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] == "lifespan":
-            await receive()
-            scope["state"]["gone"] = gone
-            await send({"type": "lifespan.startup.complete"})
-            await receive()
-            await send({"type": "lifespan.shutdown.complete"})
-        elif scope["path"] == "/gone":
-            await gone.wait()
-            await send({"type": "http.response.start", "status": 200, "headers": []})
-            await send({"type": "http.response.body", "body": b"gone"})
-        else:
-            await app(scope, receive, send)
-
-    return run
-
-
 # spec: SSE-14
 async def client_leaves(wire: Wire) -> None:
     async with wire.stream() as stream:
@@ -313,7 +294,7 @@ CASES = [
     Case("sse: refusal", refuses, refusal),
     Case("sse: mistakes", makes_mistakes, mistakes),
     Case("sse: failure in the middle", fails, failure),
-    Case("sse: client leaves", _with_state(waits_after_the_start), client_leaves),
+    Case("sse: client leaves", with_gone(waits_after_the_start), client_leaves),
     Case("sse: keepalive", stays_silent, keepalive),
     Case("sse: no keepalive for the busy", is_busy, no_keepalive_for_the_busy),
     Case("sse: idle timeout", stays_silent, idle_timeout, {"sse_idle_timeout": 0.3}),

@@ -62,6 +62,8 @@ cdef class HTTP2Connection(HTTP2Sender):
     cdef _refuse(self, StreamState state, int status, detail, reason, fields)
     @cython.locals(state=StreamState)
     cpdef consumed(self, long long stream_id, Py_ssize_t size)
+    cdef _acknowledge(self, long long stream_id, Py_ssize_t size)
+    cdef _ask(self, bytes data)
     cpdef close(self)
     cpdef ping(self)
     cdef _pong(self, data)

@@ -38,7 +38,7 @@ from pagi.protocol.http2.codes import (
     PROTOCOL_ERROR,
     goaway_frame,
 )
-from pagi.protocol.http2.engine import AVAILABLE, events, settings_of
+from pagi.protocol.http2.engine import AVAILABLE, TOO_LATE, events, settings_of
 from pagi.protocol.http2.limits import HTTP2Limits
 from pagi.protocol.http2.phases import DONE, GONE, HEAD, TUNNEL
 
@@ -239,7 +239,7 @@ class HTTP2Connection(HTTP2Sender):
             state.peer_done = True
         if state.phase == GONE or state.phase == DONE:
             if size:
-                self._engine.acknowledge_received_data(size, stream_id)
+                self._acknowledge(stream_id, size)
             return
         state.unread += size
         if state.phase == TUNNEL:
@@ -288,7 +288,7 @@ class HTTP2Connection(HTTP2Sender):
         self.closed.append(stream_id)
         self._guard.closed(stream_id, not state.peer_done)
         if state.unread:
-            self._engine.acknowledge_received_data(state.unread, stream_id)
+            self._acknowledge(stream_id, state.unread)
         if state.phase < DONE:
             if local_error is not None:
                 reason, detail = "server_error", f"the response could not be sent: {local_error}"
@@ -375,7 +375,13 @@ class HTTP2Connection(HTTP2Sender):
         state = self._streams.get(stream_id)
         if state is not None and not self._over:
             state.unread -= size
+            self._acknowledge(stream_id, size)
+
+    def _acknowledge(self, stream_id: int, size: int) -> None:
+        try:
             self._engine.acknowledge_received_data(size, stream_id)
+        except TOO_LATE:
+            pass
 
     # --- the end of the connection, in two steps (RFC 9113 §6.8) ---
 
@@ -389,18 +395,28 @@ class HTTP2Connection(HTTP2Sender):
             return
         if self._end == _OPEN and self.greeted:
             self._end = _ANNOUNCED
-            self._engine.send_shutdown_notice()
-            self._engine.ping(_FAREWELL)
+            self._ask(_FAREWELL)
         else:
             self._end = _CLOSING
             self._guard.accepting = False
-            self._engine.send_goaway(NO_ERROR)
+            try:
+                self._engine.send_goaway(NO_ERROR)
+            except TOO_LATE:
+                pass
 
     def ping(self) -> None:
         """Ask whether the peer is there."""
         if not self._over:
             self.pinged = True
-            self._engine.ping(_KEEPALIVE)
+            self._ask(_KEEPALIVE)
+
+    def _ask(self, data: bytes) -> None:
+        try:
+            if data == _FAREWELL:
+                self._engine.send_shutdown_notice()
+            self._engine.ping(data)
+        except TOO_LATE:
+            pass
 
     def _pong(self, data: bytes) -> None:
         if data == _KEEPALIVE:

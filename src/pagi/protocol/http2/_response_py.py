@@ -21,6 +21,8 @@ _MAX_REMEMBERED: Final = 1024
 _MAX_LENGTHS: Final = 4096
 _MAX_REMEMBERED_VALUE: Final = 128
 
+_SPACE: Final = b" \t"  # must not be at either end of a value (RFC 9113 §8.2.1)
+
 _PLAIN: Final = 0
 _DATE: Final = 1
 _SERVER: Final = 2
@@ -98,7 +100,7 @@ def response_fields(status: int, fields: Fields, defaults: DefaultFields) -> tup
                 length = declared_length(value, length)
                 _remember((name, value), length)
                 continue
-            known = (lower, value)
+            known = (lower, value.strip(_SPACE))
             if kind == _REPEATED:
                 _remember((name, value), known)
             else:
@@ -140,7 +142,7 @@ def informational_fields(status: int, fields: Fields) -> Fields:
         name, value = plain_field(field)
         lower, kind = _name(name)
         if kind != _DROPPED and kind != _LENGTH:
-            out.append((lower, checked_value(name, value)))
+            out.append((lower, checked_value(name, value).strip(_SPACE)))
     return out
 
 
@@ -157,5 +159,5 @@ def trailer_fields(fields: Fields) -> Fields:
         lower, _ = _name(name)
         if not may_be_trailer(lower):
             raise LocalProtocolError(f"field {name.decode()!r} must not be a trailer")
-        out.append((lower, checked_value(name, value)))
+        out.append((lower, checked_value(name, value).strip(_SPACE)))
     return out

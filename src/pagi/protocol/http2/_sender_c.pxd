@@ -24,6 +24,7 @@ cdef class HTTP2Sender:
 
     @cython.locals(state=StreamState)
     cdef StreamState _expect(self, long long stream_id, int phase)
+    @cython.locals(state=StreamState)
     cpdef send_informational(self, long long stream_id, int status, fields)
     @cython.locals(state=StreamState, known=cython.longlong)
     cpdef send_head(
@@ -37,6 +38,7 @@ cdef class HTTP2Sender:
     cdef _rank(self, StreamState state)
     cdef _submit_head(self, StreamState state, list wire, bint end)
     cdef _submit_data(self, StreamState state, bytes data, bint end)
+    cdef _submit_trailers(self, StreamState state, list wire)
     @cython.locals(state=StreamState, size=cython.longlong)
     cpdef send_body(self, long long stream_id, bytes data, bint end=*)
     @cython.locals(state=StreamState)

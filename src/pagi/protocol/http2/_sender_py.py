@@ -22,7 +22,7 @@ from pagi.protocol.http2._response_py import (
 )
 from pagi.protocol.http2._stream_py import StreamState
 from pagi.protocol.http2.codes import INTERNAL_ERROR, NO_ERROR, RESET_CODES
-from pagi.protocol.http2.engine import INCREMENTAL, make_engine
+from pagi.protocol.http2.engine import INCREMENTAL, TOO_LATE, make_engine
 from pagi.protocol.http2.limits import HTTP2Limits
 from pagi.protocol.http2.phases import BODY, DONE, GONE, HEAD, TRAILERS, TUNNEL, UNBOUNDED
 
@@ -65,8 +65,16 @@ class HTTP2Sender:
     # --- heads ---
 
     def _expect(self, stream_id: int, phase: int) -> StreamState:
+        """Return the stream if it is in this phase.
+
+        What is said to a stream that has ended is said to nobody: whoever says it has not heard
+        of the end yet.
+        """
         state = self._streams.get(stream_id)
-        if state is None or state.phase != phase:
+        if state is None or state.phase == GONE:
+            state = StreamState()
+            state.phase = phase
+        elif state.phase != phase:
             what = "head" if phase == HEAD else "body"
             raise LocalProtocolError(f"no response {what} is due on stream {stream_id}")
         return state
@@ -78,12 +86,15 @@ class HTTP2Sender:
             LocalProtocolError: ``status`` is 101 or none of 1xx, the final head was sent, or a
                 field is not fit for the wire.
         """
-        self._expect(stream_id, HEAD)
+        state = self._expect(stream_id, HEAD)
         if not 100 <= status <= 199 or status == 101:
             raise LocalProtocolError(f"{status} is not an informational status")
         wire = informational_fields(status, fields)
-        if not self._over:
-            self._engine.send_informational_response(stream_id, wire)
+        try:
+            if state.stream_id and not self._over:
+                self._engine.send_informational_response(stream_id, wire)
+        except TOO_LATE:
+            pass
 
     def send_head(
         self,
@@ -144,17 +155,26 @@ class HTTP2Sender:
         RFC 9218 §10 would serve one after the other where the peer has said nothing: a download
         would then hold up everything that was asked for later.
         """
-        if not state.ranked and not self._over:
+        if state.stream_id and not state.ranked and not self._over:
             state.ranked = True
-            self._engine.set_stream_priority(state.stream_id, INCREMENTAL)
+            try:
+                self._engine.set_stream_priority(state.stream_id, INCREMENTAL)
+            except TOO_LATE:
+                pass
 
     def _submit_head(self, state: StreamState, wire: Fields, end: bool) -> None:
-        if not self._over:
-            self._engine.send_response(state.stream_id, wire, end_stream=end)
+        try:
+            if state.stream_id and not self._over:
+                self._engine.send_response(state.stream_id, wire, end_stream=end)
+        except TOO_LATE:
+            pass
 
     def _submit_data(self, state: StreamState, data: bytes, end: bool) -> None:
-        if not self._over:
-            self._engine.send_data(state.stream_id, data, end_stream=end)
+        try:
+            if state.stream_id and not self._over:
+                self._engine.send_data(state.stream_id, data, end_stream=end)
+        except TOO_LATE:
+            pass
 
     # --- bodies ---
 
@@ -208,8 +228,9 @@ class HTTP2Sender:
                 fit for them.
         """
         state = self._streams.get(stream_id)
-        due = state is not None and (state.phase == TRAILERS or state.phase == BODY)
-        if state is None or not due or not state.trailers:
+        if state is None or state.phase == GONE:
+            return
+        if not state.trailers or (state.phase != TRAILERS and state.phase != BODY):
             raise LocalProtocolError(f"no trailers are due on stream {stream_id}")
         wire = trailer_fields(fields)
         if state.swallow or not wire:
@@ -218,9 +239,15 @@ class HTTP2Sender:
             if state.to_send > 0:
                 missing = state.to_send
                 raise ShortBodyError(f"the body is {missing} bytes shorter than declared")
-            if not self._over:
-                self._engine.send_trailers(stream_id, wire)
+            self._submit_trailers(state, wire)
         self._end_response(state)
+
+    def _submit_trailers(self, state: StreamState, wire: Fields) -> None:
+        try:
+            if not self._over:
+                self._engine.send_trailers(state.stream_id, wire)
+        except TOO_LATE:
+            pass
 
     def switch(self, stream_id: int, fields: Fields) -> None:
         """Accept an extended CONNECT by 200 (RFC 8441 §5); opaque bytes follow both ways.
@@ -230,7 +257,7 @@ class HTTP2Sender:
                 fit for the wire.
         """
         state = self._expect(stream_id, HEAD)
-        if not state.extended:
+        if state.stream_id and not state.extended:
             raise LocalProtocolError("the peer did not ask for another protocol")
         wire, _ = response_fields(200, fields, self._defaults)
         self._rank(state)
@@ -241,7 +268,7 @@ class HTTP2Sender:
 
     def _end_response(self, state: StreamState) -> None:
         state.phase = DONE
-        if not state.peer_done:
+        if state.stream_id and not state.peer_done:
             self._early_ends.append(state)
 
     def reset(self, stream_id: int, reason: str) -> None:
@@ -252,8 +279,11 @@ class HTTP2Sender:
 
     def _reset(self, state: StreamState, code: int) -> None:
         state.phase = GONE
-        if not self._over:
-            self._engine.reset_stream(state.stream_id, code)
+        try:
+            if not self._over:
+                self._engine.reset_stream(state.stream_id, code)
+        except TOO_LATE:
+            pass
 
     def _stop_uploads(self) -> None:
         """Tell peers whose request was answered before its end to send no more (RFC 9113 §8.1).

@@ -15,9 +15,25 @@ try:
 except ImportError:  # pragma: no cover - there are wheels for all that is tested
     ngh2 = events = None  # type: ignore[assignment]
 
-__all__ = ["AVAILABLE", "INCREMENTAL", "events", "make_engine", "settings_of"]
+__all__ = [
+    "AVAILABLE",
+    "INCREMENTAL",
+    "TOO_LATE",
+    "events",
+    "is_flood",
+    "make_engine",
+    "settings_of",
+]
 
 AVAILABLE: Final[bool] = ngh2 is not None
+
+#: What the engine raises when a stream or the connection has ended meanwhile. We learn of such an
+#: end by an event; until then, what is said to the stream is said to nobody.
+TOO_LATE: Final[tuple[type[Exception], ...]] = (
+    (ngh2.ConnectionStateError, ngh2.ConnectionClosingError, ngh2.StreamUnavailableError)
+    if AVAILABLE
+    else ()
+)
 
 #: What is served in turns with others of its kind (RFC 9218 §4.2); the urgency is the usual one.
 INCREMENTAL: Final[Any] = ngh2.Priority(urgency=3, incremental=True) if AVAILABLE else None
@@ -32,6 +48,11 @@ _NO_RFC7540_PRIORITIES: Final = 0x9
 #: Beyond its limits a header section is answered by 431; beyond this many times, by the end of
 #: the connection, so that decoding it cannot be made to take memory.
 _INTOLERABLE: Final = 4
+
+
+def is_flood(error: Exception) -> bool:
+    """Tell whether the engine has given up because there was too much of something."""
+    return isinstance(error, ngh2.DenialOfServiceError)
 
 
 def make_engine(limits: HTTP2Limits) -> Any:

@@ -251,7 +251,10 @@ class ConnectionDriver(Stream):
     def _flush_deferred(self) -> None:
         if self._deferred:
             self._deferred = False
-            self._flush_now()
+            try:
+                self._flush_now()
+            except Exception as exc:  # one connection's trouble must not become another's
+                self._fail(exc)
 
     def _fail(self, exc: Exception) -> None:
         """Give the connection up because of a fault of ours."""
