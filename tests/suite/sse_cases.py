@@ -283,6 +283,23 @@ async def plain_streams_end_too(wire: Wire) -> None:
         await stopped
 
 
+# spec: SSE-5, HTTP-20
+async def begins_and_waits(scope: Any, receive: Any, send: Any) -> None:
+    if scope["type"] == "sse":
+        await send({"type": "sse.start"})
+    else:
+        headers = [(b"Content-Type", b"text/event-stream; charset=utf-8")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await receive()
+    await receive()
+
+
+async def head_leaves_at_once(wire: Wire) -> None:
+    async with wire.stream() as stream:
+        assert stream.status == 200
+        assert ("content-type", "text/event-stream; charset=utf-8") in stream.headers
+
+
 QUICK = {"shutdown_grace": 0.1}
 
 CASES = [
@@ -298,6 +315,7 @@ CASES = [
     Case("sse: keepalive", stays_silent, keepalive),
     Case("sse: no keepalive for the busy", is_busy, no_keepalive_for_the_busy),
     Case("sse: idle timeout", stays_silent, idle_timeout, {"sse_idle_timeout": 0.3}),
+    Case("sse: the head leaves at once", begins_and_waits, head_leaves_at_once),
     Case("sse: goodbye", until_told, says_goodbye, QUICK),
     Case("sse: plain event stream at a stop", plain_event_stream, plain_streams_end_too, QUICK),
 ]

@@ -8,12 +8,16 @@ from pagi.server.exchange._stream_c cimport Stream
 from pagi.server.exchange.phases cimport BODY, IDLE
 
 
+cdef bint _announces_events(list fields) except -1
+
+
 cdef class SSEExchange(HTTPExchange):
     cdef bint _encodes
     cdef bint _endless
     cdef Pulse _pulse
 
     cdef dict _make_scope(self, RequestReceived request, dict template)
+    cdef _send_start(self, dict message)
     cdef _send_other(self, kind, dict message)
     cdef _send_body(self, dict message)
     cdef _write_head(self, size, long long at_least)

@@ -10,7 +10,7 @@ itself, it shares what a stream without an end needs: it is given one when the s
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from pagi.interface.errors import MessageError
 from pagi.protocol.errors import LocalProtocolError
@@ -36,6 +36,19 @@ if TYPE_CHECKING:
     from pagi.server.exchange.stream import Stream
 
 __all__ = ["SSEExchange"]
+
+_NAME_SIZE: Final = len(b"content-type")
+
+
+def _announces_events(fields: list[tuple[bytes, bytes]]) -> bool:
+    """Tell whether response fields, which nobody has checked yet, announce an event stream."""
+    for field in fields:
+        try:
+            if len(field[0]) == _NAME_SIZE and is_event_stream([field]):
+                return True
+        except (AttributeError, LookupError, TypeError, ValueError):
+            return False  # whoever makes the head from them knows the words for it
+    return False
 
 
 class SSEExchange(HTTPExchange):
@@ -66,10 +79,17 @@ class SSEExchange(HTTPExchange):
             return self._send_event(kind, message)
         return HTTPExchange._send_other(self, kind, message)
 
+    def _send_start(self, message: Message) -> None:
+        HTTPExchange._send_start(self, message)
+        if _announces_events(self._fields):
+            # The first event may be long in coming, and the client wants to know that it is heard.
+            self._write_head(None, 0)
+            self._stream.flush()
+
     def _start_events(self, message: Message) -> None:
         if self._phase != IDLE:
             raise self._unexpected("sse.start")
-        self._send_start({"status": 200, **message})
+        HTTPExchange._send_start(self, {"status": 200, **message})
         self._fields = event_stream_fields(self._fields)
         self._write_head(None, 0)
         self._encodes = self._endless = True
