@@ -66,3 +66,24 @@ async def test_the_access_log_says_why_a_stream_ended(tmp_path: Path) -> None:
         (line,) = await logged(path, 1)
     assert (line["status"], line["bytes"], line["reason"]) == (200, 9, "idle_timeout")
     assert line["duration"] >= 0.09  # the clocks of the loop and of the log differ
+
+
+async def closes(scope: Any, receive: Any, send: Any) -> None:
+    """Close at the first message."""
+    await receive()
+    await send({"type": "websocket.accept"})
+    await receive()
+    await send({"type": "websocket.close"})
+
+
+@pytest.mark.spec("CORE-40")
+@pytest.mark.parametrize("app", [echo, closes])
+async def test_a_stop_does_not_wait_long_for_the_answer_to_a_close(app: Any) -> None:
+    async with serving(app, shutdown_grace=0.3) as server:
+        async with HTTP1Wire(server).websocket() as socket:
+            await socket.send("hello")
+            await socket._reader.readexactly(4)  # what it says, and then nothing any more
+            begin = asyncio.get_running_loop().time()
+            await server.shutdown()
+            took = asyncio.get_running_loop().time() - begin
+    assert took < 8.0, "a second for the close, two for reading it, and not ten"

@@ -6,6 +6,7 @@ cdef class Vigil:
     cdef double _idle_at
     cdef double _idle_timeout
     cdef double _interval
+    cdef double _last_at
     cdef object _loop
     cdef double _ping_at
     cdef long _ping_count
@@ -17,7 +18,7 @@ cdef class Vigil:
     cpdef keep_alive(self, double interval, double timeout)
     cpdef moved(self)
     cpdef answered(self, bytes payload)
-    cpdef stop_within(self, double seconds)
+    cpdef stop(self, double seconds, double grace)
     cpdef await_close(self, timeout)
     cpdef end(self)
     cdef _due(self)

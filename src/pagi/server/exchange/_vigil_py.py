@@ -19,6 +19,8 @@ __all__ = ["Vigil"]
 
 GOING_AWAY: Final = 1001
 SERVICE_RESTART: Final = 1012
+#: The least time, in seconds, that a peer gets to answer a close during a stop.
+ANSWER_TIME: Final = 1.0
 
 
 class Vigil:
@@ -36,6 +38,7 @@ class Vigil:
         "_idle_at",
         "_idle_timeout",
         "_interval",
+        "_last_at",
         "_loop",
         "_ping_at",
         "_ping_count",
@@ -60,6 +63,7 @@ class Vigil:
         self._idle_at = 0.0  # when it is idle for too long
         self._stop_at = 0.0  # when the stop of the server reaches this one
         self._close_at = 0.0  # when the peer's close is overdue
+        self._last_at = 0.0  # when the stop of the server waits for it no longer
         self.moved()
         self.keep_alive(settings.ping_interval or 0.0, settings.ping_timeout or 0.0)
 
@@ -84,10 +88,18 @@ class Vigil:
         self._pinged_at = 0.0
         return took
 
-    def stop_within(self, seconds: float) -> None:
-        """Close in so many seconds, because the server stops."""
-        self._stop_at = self._loop.time() + seconds
-        self._alarm.set(self._stop_at)
+    def stop(self, seconds: float, grace: float) -> None:
+        """The server stops: close in so many seconds, and be done with it when ``grace`` is over.
+
+        Where the close was sent before, its answer is waited for no longer than that.
+        """
+        now = self._loop.time()
+        self._last_at = now + max(grace, seconds + ANSWER_TIME)
+        if self._close_at:
+            self._close_at = min(self._close_at, self._last_at)
+        else:
+            self._stop_at = now + seconds
+        self._alarm.set(self._due())
 
     def await_close(self, timeout: float | None) -> None:
         """Wait for nothing but the peer's close, for ``timeout`` seconds."""
@@ -95,6 +107,11 @@ class Vigil:
         self._idle_timeout = 0.0
         if timeout is not None:
             self._close_at = self._loop.time() + timeout
+            if self._last_at:
+                self._close_at = min(self._close_at, self._last_at)
+        else:
+            self._close_at = self._last_at
+        if self._close_at:
             self._alarm.set(self._close_at)
 
     def end(self) -> None:

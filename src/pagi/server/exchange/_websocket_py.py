@@ -141,7 +141,7 @@ class WebSocketExchange(WebSocketOpening):
         self._stream.flush()
         self._vigil = Vigil(self, service)
         if service.draining:
-            self._vigil.stop_within(0.0)
+            self._vigil.stop(0.0, 0.0)
 
     # ------------------------------------------------------------- receiving
 
@@ -378,8 +378,8 @@ class WebSocketExchange(WebSocketOpening):
 
     def shut_down(self, grace: float) -> None:
         """Learn that a stop begins: say goodbye within ``grace`` seconds, not all at once."""
-        if self._machine is not None and not self._machine.close_sent:
-            self._vigil.stop_within(random() * grace)
+        if self._machine is not None:
+            self._vigil.stop(random() * grace, grace)
 
     def close_for(self, reason: str, code: int, text: str) -> None:
         """Begin the closing handshake for a reason of the server's."""
