@@ -338,8 +338,8 @@ async def test_row_10_an_absolute_target_excuses_no_host(host: bytes) -> None:
         assert (await site.refused(head)).status == 400
 
 
-async def test_row_10_preface_of_http_2() -> None:
-    async with attacked() as site:
+async def test_row_10_preface_of_http_2_where_it_is_not_spoken() -> None:
+    async with attacked(http2=False) as site:
         answer = await site.refused(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(9))
         assert answer.status == 505
 
