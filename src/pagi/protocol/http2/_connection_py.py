@@ -296,7 +296,7 @@ class HTTP2Connection(HTTP2Sender):
                 reason, detail = "protocol_error", f"the stream was reset: {_error_name(code)}"
                 self._charge()
             self._events.append(StreamReset(stream_id, reason, detail))
-        self.pending = True
+            self.pending = True
 
     def _charge(self) -> None:
         """The peer made us reset a stream: that costs as much as if it had done so itself."""
@@ -312,7 +312,7 @@ class HTTP2Connection(HTTP2Sender):
         if code != NO_ERROR and self._end != _CLOSING:
             detail = f"the connection was ended: {_error_name(code)}"
             self._events.append(ConnectionFailed(0, "protocol_error", 0, detail))
-        self.pending = True
+            self.pending = True
 
     def _fail(self, code: int, detail: str) -> None:
         """Answer a violation by GOAWAY; what was pulled in part is completed first."""

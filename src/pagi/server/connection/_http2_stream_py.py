@@ -75,10 +75,10 @@ class HTTP2Output(ConnectionDriver):
                 break
         if self._full and not self._lost:
             self._look_at_full()
-        if machine.closed:
-            self._forget_closed()
-        if machine.pending and not self._walking:
+        if machine.pending:  # exchanges are told before their streams are forgotten
             self._context.service.loop.call_soon(self._go_on)
+        elif machine.closed:
+            self._forget_closed()
         if machine.finished and not self._linger_until and not self._lost:
             self._finish()
 
