@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from time import monotonic
@@ -209,7 +210,11 @@ async def serving(app: Any, **options: Any) -> AsyncIterator[pagi.Server]:
 
 @asynccontextmanager
 async def connect(
-    to: pagi.Server | int | str, *, receive_buffer: int | None = None, limit: int = 1 << 20
+    to: pagi.Server | int | str,
+    *,
+    receive_buffer: int | None = None,
+    limit: int = 1 << 20,
+    tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[Client]:
     """Open a connection to a server, a local port or a Unix socket.
 
@@ -217,6 +222,7 @@ async def connect(
         to: where to.
         receive_buffer: size of the kernel's buffer, for a slow reader.
         limit: bytes that the client reads ahead, about.
+        tls: encrypt by it.
     """
     target = to if isinstance(to, (int, str)) else to.port
     if isinstance(target, str):
@@ -231,7 +237,9 @@ async def connect(
         except BaseException:
             sock.close()
             raise
-        reader, writer = await asyncio.open_connection(sock=sock, limit=limit)
+        reader, writer = await asyncio.open_connection(
+            sock=sock, limit=limit, ssl=tls, server_hostname="localhost" if tls else None
+        )
     client = Client(reader, writer)
     try:
         yield client

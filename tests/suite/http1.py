@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import base64
 import os
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, ClassVar
 
 from websockets.extensions.permessage_deflate import PerMessageDeflate
 from websockets.frames import CloseCode, Frame, Opcode
@@ -15,10 +16,11 @@ from websockets.protocol import OPEN, Protocol, Side
 from websockets.utils import accept_key
 
 import pagi
+from tests.server.certificates import certificates, client_context
 from tests.server.client import Client, Response, Truncated, connect
 from tests.suite.wire import Answer, Closed, Cut, Fields, Refused
 
-__all__ = ["HTTP1Wire", "SocketOnBytes", "deflation"]
+__all__ = ["HTTP1Wire", "HTTPSWire", "SocketOnBytes", "deflation"]
 
 #: How long anything may take, in seconds.
 PATIENCE = 20.0
@@ -190,14 +192,22 @@ class HTTP1Wire:
 
     name = "HTTP/1.1"
     http_version = "1.1"
+    scheme = "http"
+    #: Of the server.
+    options: ClassVar[dict[str, Any]] = {}
 
     def __init__(self, server: pagi.Server) -> None:
         self._server = server
 
+    @property
+    def tls(self) -> ssl.SSLContext | None:
+        """What encrypts the connections."""
+        return None
+
     async def ask(
         self, method: str = "GET", path: str = "/", headers: Fields = (), body: bytes = b""
     ) -> Answer:
-        async with connect(self._server) as client, asyncio.timeout(PATIENCE):
+        async with connect(self._server, tls=self.tls) as client, asyncio.timeout(PATIENCE):
             try:
                 return _answer(
                     await client.request(path, method=method, headers=headers, body=body)
@@ -209,7 +219,7 @@ class HTTP1Wire:
     async def stream(
         self, method: str = "GET", path: str = "/", headers: Fields = (), body: bytes = b""
     ) -> AsyncIterator[_Streamed]:
-        async with connect(self._server) as client:
+        async with connect(self._server, tls=self.tls) as client:
             client.send_request(path, method=method, headers=headers, body=body)
             async with asyncio.timeout(PATIENCE):
                 response = await client.head()
@@ -236,7 +246,7 @@ class HTTP1Wire:
             fields.append(("Sec-WebSocket-Protocol", ", ".join(subprotocols)))
         if deflate:
             fields.append(("Sec-WebSocket-Extensions", "permessage-deflate"))
-        async with connect(self._server) as client:
+        async with connect(self._server, tls=self.tls) as client:
             client.send_request(path, headers=fields)
             async with asyncio.timeout(PATIENCE):
                 response = await client.head()
@@ -258,6 +268,19 @@ class HTTP1Wire:
 
     def begin_stop(self) -> Awaitable[None]:
         return asyncio.ensure_future(self._server.shutdown())
+
+
+class HTTPSWire(HTTP1Wire):
+    """The same, encrypted."""
+
+    name = "HTTPS/1.1"
+    scheme = "https"
+    options: ClassVar[dict[str, Any]] = certificates().options
+
+    @property
+    def tls(self) -> ssl.SSLContext | None:
+        """What encrypts the connections."""
+        return client_context("http/1.1")
 
 
 def deflation(value: str | None) -> PerMessageDeflate | None:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, ClassVar
 
 import pagi
 from tests.server import http2_client
+from tests.server.certificates import certificates, client_context
 from tests.server.http2_client import Gone, Stream, connect_http2
 from tests.suite.http1 import PATIENCE, SocketOnBytes, deflation
 from tests.suite.wire import Answer, Cut, Fields, Refused
 
-__all__ = ["HTTP2Wire"]
+__all__ = ["HTTP2Wire", "SecureHTTP2Wire"]
 
 
 def _answer(answer: http2_client.Answer) -> Answer:
@@ -85,14 +87,22 @@ class HTTP2Wire:
 
     name = "h2c"
     http_version = "2"
+    scheme = "http"
+    #: Of the server.
+    options: ClassVar[dict[str, Any]] = {}
 
     def __init__(self, server: pagi.Server) -> None:
         self._server = server
 
+    @property
+    def tls(self) -> ssl.SSLContext | None:
+        """What encrypts the connections."""
+        return None
+
     async def ask(
         self, method: str = "GET", path: str = "/", headers: Fields = (), body: bytes = b""
     ) -> Answer:
-        async with connect_http2(self._server) as client, asyncio.timeout(PATIENCE):
+        async with connect_http2(self._server, self.tls) as client, asyncio.timeout(PATIENCE):
             try:
                 answer = await client.ask(path, method=method, headers=headers, body=body)
             except Gone:
@@ -103,7 +113,7 @@ class HTTP2Wire:
     async def stream(
         self, method: str = "GET", path: str = "/", headers: Fields = (), body: bytes = b""
     ) -> AsyncIterator[_Streamed]:
-        async with connect_http2(self._server) as client:
+        async with connect_http2(self._server, self.tls) as client:
             stream = client.request(path, method=method, headers=headers, end=not body)
             if body:
                 await stream.send(body, end=True)
@@ -125,7 +135,7 @@ class HTTP2Wire:
             fields.append(("sec-websocket-protocol", ", ".join(subprotocols)))
         if deflate:
             fields.append(("sec-websocket-extensions", "permessage-deflate"))
-        async with connect_http2(self._server) as client:
+        async with connect_http2(self._server, self.tls) as client:
             stream = client.request(
                 path,
                 method="CONNECT",
@@ -147,3 +157,16 @@ class HTTP2Wire:
 
     def begin_stop(self) -> Awaitable[None]:
         return asyncio.ensure_future(self._server.shutdown())
+
+
+class SecureHTTP2Wire(HTTP2Wire):
+    """HTTP/2 by ALPN."""
+
+    name = "h2"
+    scheme = "https"
+    options: ClassVar[dict[str, Any]] = certificates().options
+
+    @property
+    def tls(self) -> ssl.SSLContext | None:
+        """What encrypts the connections."""
+        return client_context("h2")

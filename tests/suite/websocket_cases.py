@@ -104,7 +104,7 @@ async def not_deflated(wire: Wire) -> None:
 # spec: WS-1, WS-2, WS-6
 async def tells_scope(scope: Any, receive: Any, send: Any) -> None:
     assert scope["type"] == "websocket"
-    assert scope["scheme"] == "ws"
+    assert ("tls" in scope["extensions"]) is (scope["scheme"] == "wss")
     assert "method" not in scope
     assert scope["path"] == "/a b"
     assert scope["raw_path"] == b"/a%20b"
@@ -118,7 +118,8 @@ async def tells_scope(scope: Any, receive: Any, send: Any) -> None:
     await opened(receive, send, subprotocol="two", headers=[(b"x-yours", b"2")])
     assert scope["pagi.connection"].response_started
     assert scope["pagi.transport"].high_water_mark() > 0
-    await send({"type": "websocket.send", "text": scope["http_version"]})
+    text = f"{scope['scheme']} {scope['http_version']}"
+    await send({"type": "websocket.send", "text": text})
     await send({"type": "websocket.close"})
 
 
@@ -128,7 +129,8 @@ async def scope_and_accept(wire: Wire) -> None:
     ) as socket:
         assert socket.subprotocol == "two"
         assert ("x-yours", "2") in socket.headers
-        assert await socket.receive() == wire.http_version
+        scheme = {"http": "ws", "https": "wss"}[wire.scheme]
+        assert await socket.receive() == f"{scheme} {wire.http_version}"
         assert await socket.receive() == Closed(1000)
 
 

@@ -103,6 +103,7 @@ class Wire(Protocol):
 
     name: str
     http_version: str
+    scheme: str
 
     async def ask(
         self, method: str = "GET", path: str = "/", headers: Fields = (), body: bytes = b""

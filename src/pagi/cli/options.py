@@ -17,6 +17,7 @@ __all__ = ["ServerCommand", "loader_from", "server_config", "server_options", "t
 _HEADINGS = {
     "": "Configuration",
     "listening": "Listening",
+    "tls": "TLS",
     "process": "Processes",
     "application": "Application",
     "http1": "Limits of HTTP/1.1",

@@ -25,12 +25,14 @@ from pagi.server.config.settings import (
     Timeouts,
     WebSockets,
 )
+from pagi.server.config.tls import TLS
 
 __all__ = ["OPTIONS", "OPTION_NAMES", "SLICES", "effective"]
 
 #: The attributes of `Config` that are slices, in the order of the reference page.
 SLICES: Final[Mapping[str, type[Any]]] = {
     "listening": Listening,
+    "tls": TLS,
     "process": Process,
     "application": Application,
     "http1": HTTP1Limits,
@@ -48,6 +50,7 @@ SLICES: Final[Mapping[str, type[Any]]] = {
 
 #: What the names of a slice's options begin with, where its own names would say too little.
 _PREFIXES: Final = {
+    "tls": "ssl_",
     "http2": "h2_",
     "http2_limits": "h2_",
     "websocket": "ws_",

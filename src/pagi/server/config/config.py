@@ -22,6 +22,7 @@ from pagi.server.config.settings import (
     Timeouts,
     WebSockets,
 )
+from pagi.server.config.tls import TLS
 
 __all__ = ["Config"]
 
@@ -39,6 +40,7 @@ class Config:
     """
 
     listening: Listening = field(default_factory=Listening)
+    tls: TLS = field(default_factory=TLS)
     process: Process = field(default_factory=Process)
     application: Application = field(default_factory=Application)
     http1: HTTP1Limits = field(default_factory=HTTP1Limits)

@@ -55,6 +55,7 @@ cdef class ConnectionDriver(Stream):
     cdef Py_ssize_t _write_moved
     cdef double _write_since
 
+    cpdef _extensions(self)
     cpdef get_buffer(self, size_hint)
     cpdef buffer_updated(self, Py_ssize_t size)
     cpdef data_received(self, data)

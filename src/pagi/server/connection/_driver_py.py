@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pagi.server.connection.kernel import is_reset, unacknowledged
 from pagi.server.connection.syscalls import take_bytes
+from pagi.server.connection.tls_info import tls_extension
 from pagi.server.connection.transport import SocketTransport
 from pagi.server.exchange.stream import Stream
 
@@ -206,6 +207,13 @@ class ConnectionDriver(Stream):
         full = len(context.connections) >= context.max_connections
         context.connections.add(self)
         self._opened(full)
+
+    def _extensions(self) -> Any:
+        """Return what the connection adds to the extensions of its scopes."""
+        if self._context.scheme != "https":
+            return None
+        found = tls_extension(self._transport)
+        return None if found is None else {"tls": found}
 
     def is_buffered_protocol(self) -> bool:
         """Tell aiofastnet to read into `get_buffer`."""

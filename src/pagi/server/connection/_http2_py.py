@@ -180,7 +180,7 @@ class HTTP2Driver(HTTP2Output):
             if template is None:
                 context = self._context
                 template = self._template = context.service.scope_for(
-                    context.scheme, self._client, self._server
+                    context.scheme, self._client, self._server, self._extensions()
                 )
             exchange.start(request, template)
 

@@ -41,6 +41,9 @@ def bind_all(config: Config) -> list[BoundSocket]:
         for bound in sockets:
             bound.close()
         raise
+    if config.tls.wanted:
+        for bound in sockets:
+            bound.scheme = "https"
     return sockets
 
 

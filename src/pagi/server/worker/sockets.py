@@ -45,6 +45,7 @@ class BoundSocket:
         self.sock = sock
         self.kind: SocketKind = "unix" if sock.family == socket.AF_UNIX else "tcp"
         self.shared = shared
+        self.scheme = "http"
         self._owned: tuple[str, tuple[int, int], int] | None = None
         if owned_path is not None:
             self._owned = owned_path, _identity(owned_path), os.getpid()
@@ -58,9 +59,9 @@ class BoundSocket:
     @property
     def address_text(self) -> str:
         """The address for people: ``http://127.0.0.1:8000``, ``unix:/run/app.sock``."""
-        return self.address()
+        return self.address(self.scheme)
 
-    def address(self, scheme: str = "http") -> str:
+    def address(self, scheme: str) -> str:
         """Return the address for people, under ``scheme`` if it is TCP."""
         if self.kind == "unix":
             path = os.fsdecode(self._name)

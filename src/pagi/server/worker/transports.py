@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import socket
-from typing import Any
+import ssl
+from collections.abc import Callable
+from typing import Any, Final
 
 from pagi.server.connection.context import ConnectionContext
 from pagi.server.connection.driver import batch_of
 from pagi.server.connection.poller import make_poller
+from pagi.server.connection.tls_opening import TLSOpening
 from pagi.server.connection.transport import SocketTransport, send_at_once
 from pagi.server.errors import EXIT_CONFIGURATION, StartError
 
-__all__ = ["Transports", "choose_transports"]
+__all__ = ["TLSTransports", "Transports", "choose_transports", "has_fast_tls"]
 
+#: How long a client may take to answer the end of a TLS connection, in seconds.
+_GOODBYE_TIME: Final = 5.0
 #: Windows' sockets have no sendmsg, whatever the loop.
 _SENDS_PIECES: bool = hasattr(socket.socket, "sendmsg")
 
@@ -83,6 +89,67 @@ class LoopTransports(Transports):
             await self._loop.connect_accepted_socket(lambda: protocol, sock)
         except OSError:  # the peer left while we were busy
             sock.close()
+
+
+class TLSTransports(Transports):
+    """Encrypted ones: those of aiofastnet, whose TLS is OpenSSL on the socket, or the loop's own.
+
+    Args:
+        loop: the running loop.
+        context: what the connections share.
+        tls: the certificates and rules.
+        handshake_timeout: from the accept on, in seconds.
+        fast: use aiofastnet's.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        context: ConnectionContext,
+        tls: ssl.SSLContext,
+        handshake_timeout: float | None,
+        fast: bool,
+    ) -> None:
+        super().__init__(loop, context)
+        self._context = context
+        self._tls = tls
+        self._handshake_timeout = handshake_timeout
+        self._fast = fast
+
+    def make(self, sock: socket.socket, protocol: Any) -> None:
+        """Wait for the client to begin its handshake; ``protocol`` is chosen after it."""
+        send_at_once(sock)
+        TLSOpening(self._context, self._connect, sock, self._handshake_timeout).open()
+
+    async def _connect(self, make_protocol: Callable[[], Any], sock: socket.socket) -> None:
+        # Its own deadline would be a timer for each connection; ours comes with the tick.
+        forever = 86_400.0
+        if self._fast:
+            from aiofastnet import connect_accepted_socket
+
+            await connect_accepted_socket(
+                self._loop,
+                make_protocol,
+                sock,
+                ssl=self._tls,
+                ssl_handshake_timeout=forever,
+                ssl_shutdown_timeout=_GOODBYE_TIME,
+            )
+        else:
+            await self._loop.connect_accepted_socket(
+                make_protocol,
+                sock,
+                ssl=self._tls,
+                ssl_handshake_timeout=forever,
+                ssl_shutdown_timeout=_GOODBYE_TIME,
+            )
+
+
+def has_fast_tls(name: str) -> bool:
+    """Tell whether aiofastnet's TLS is to be used, by the value of the option ``transports``."""
+    if name == "asyncio":
+        return False
+    return importlib.util.find_spec("aiofastnet") is not None
 
 
 def choose_transports(name: str, loop: asyncio.AbstractEventLoop) -> type[Transports]:

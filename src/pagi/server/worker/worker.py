@@ -29,6 +29,7 @@ from pagi.protocol.http2.limits import HTTP2Limits
 from pagi.server.config import Config
 from pagi.server.connection.context import Clock, ConnectionContext
 from pagi.server.connection.http1 import HTTP1Driver
+from pagi.server.connection.tls_info import ServerContext
 from pagi.server.exchange.service import Service
 from pagi.server.exchange.validation import check_message
 from pagi.server.worker.accepting import Acceptor
@@ -36,7 +37,13 @@ from pagi.server.worker.access_log import AccessLog
 from pagi.server.worker.clock import Ticker
 from pagi.server.worker.lifespan import Lifespan
 from pagi.server.worker.sockets import BoundSocket
-from pagi.server.worker.transports import Transports, choose_transports
+from pagi.server.worker.tls import make_tls_context
+from pagi.server.worker.transports import (
+    TLSTransports,
+    Transports,
+    choose_transports,
+    has_fast_tls,
+)
 
 __all__ = ["Worker"]
 
@@ -86,6 +93,7 @@ class Worker:
         self._service: Service | None = None
         self._ticker: Ticker | None = None
         self._transports: Transports | None = None
+        self._tls: ServerContext | None = None
         self._empty: asyncio.Future[None] | None = None
         self._hurry: asyncio.Future[None] | None = None
 
@@ -99,13 +107,14 @@ class Worker:
 
         Raises:
             StartError: the application refused to start, or took too long; the access log cannot
-                be opened; the transports are not installed.
+                be opened; the transports are not installed; a certificate is wrong.
 
         Cancelling it ends the application's lifespan task. However it fails, nothing is left to
         be stopped; the sockets stay open.
         """
         loop = asyncio.get_running_loop()
         open_transports = choose_transports(self._config.process.transports, loop)
+        self._tls = self._make_tls()
         self._open_access_log(loop)
         try:
             await self._lifespan.startup()
@@ -129,13 +138,25 @@ class Worker:
             None if self._access_log is None else self._access_log.tick,
         )
         self._ticker.start()
-        transports = self._transports = open_transports(loop, context)
+        transports = self._transports = self._make_transports(loop, context, open_transports)
         for bound in self._sockets:
             acceptor = Acceptor(
                 loop, bound.sock, lambda: HTTP1Driver(context), transports, self._logger
             )
             acceptor.start()
             self._acceptors.append(acceptor)
+
+    def _make_transports(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        context: ConnectionContext,
+        open_transports: type[Transports],
+    ) -> Transports:
+        tls = self._tls
+        if tls is None:
+            return open_transports(loop, context)
+        fast = has_fast_tls(self._config.process.transports)
+        return TLSTransports(loop, context, tls, self._config.tls.handshake_timeout, fast)
 
     def _open_access_log(self, loop: asyncio.AbstractEventLoop) -> None:
         logging_ = self._config.logging
@@ -179,9 +200,16 @@ class Worker:
             flow=config.flow,
             max_connections=config.listening.connection_limit(),
             shutdown_grace=config.process.shutdown_grace,
+            scheme="http" if self._tls is None else "https",
             log_rejected=None if log is None else log.log_rejected,
             closed=self._connection_closed,
         )
+
+    def _make_tls(self) -> ServerContext | None:
+        if not self._config.tls.wanted:
+            return None
+        alpn = ("h2", "http/1.1") if self._http2_limits() is not None else ("http/1.1",)
+        return make_tls_context(self._config.tls, alpn)
 
     def _http2_limits(self) -> HTTP2Limits | None:
         """Return the limits of HTTP/2, those of HTTP/1 where they mean the same; None for none."""

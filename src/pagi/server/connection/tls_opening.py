@@ -1,0 +1,202 @@
+"""`TLSOpening`: a connection to a TLS port until its handshake is complete.
+
+It is one of the worker's connections from the accept on: it has a deadline, counts against the
+limit, and a stop waits for it. When the handshake is complete it makes the driver that ALPN asks
+for (RFC 7301) and leaves the transport to it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import socket
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, Final
+
+from pagi.protocol.grammar import is_host
+from pagi.server.connection.driver import RESOLUTION
+from pagi.server.connection.http1 import HTTP1Driver
+from pagi.server.connection.http2 import HTTP2Driver
+
+if TYPE_CHECKING:
+    from pagi.server.connection.context import ConnectionContext
+
+__all__ = ["Connect", "TLSOpening"]
+
+#: Makes the transport of a socket, with TLS, for the protocol that the callable returns.
+Connect = Callable[[Callable[[], Any], socket.socket], Awaitable[Any]]
+
+#: The first byte of a record of the handshake (RFC 8446 §5.1).
+_HANDSHAKE: Final = 0x16
+#: How long, during a stop, a client that has said nothing may take to say something (seconds).
+_STOP_GRACE: Final = 1.0
+_LOOK_SIZE: Final = 4096
+_HOST: Final = re.compile(rb"\r\nhost:[ \t]*([^\r\n]*?)[ \t]*\r\n", re.IGNORECASE)
+
+
+class TLSOpening:
+    """The protocol of a connection whose handshake is under way.
+
+    Args:
+        context: of the connection, with the scheme ``https``.
+        connect: makes the transport.
+        sock: accepted, non-blocking.
+        handshake_timeout: from now on, in seconds.
+    """
+
+    def __init__(
+        self,
+        context: ConnectionContext,
+        connect: Connect,
+        sock: socket.socket,
+        handshake_timeout: float | None,
+    ) -> None:
+        self._context = context
+        self._loop = context.service.loop
+        self._connect = connect
+        self._sock: socket.socket | None = sock
+        self._timeout = handshake_timeout
+        self._since = context.clock.now
+        self._stopping_since = 0.0
+        self._watching = False
+        self._task: asyncio.Task[None] | None = None
+
+    def open(self) -> None:
+        """Begin: look at the first byte, now or when it comes."""
+        self._context.connections.add(self)
+        self._look()
+
+    # ------------------------------------------------------------- the first byte
+
+    def _look(self) -> None:
+        sock = self._sock
+        assert sock is not None
+        try:
+            data = sock.recv(_LOOK_SIZE, socket.MSG_PEEK)
+        except (BlockingIOError, InterruptedError):
+            if not self._watching:
+                self._watching = True
+                self._loop.add_reader(sock.fileno(), self._look)
+            return
+        except OSError:
+            self._end()
+            return
+        self._stop_watching()
+        if data[:1] == bytes((_HANDSHAKE,)):
+            self._task = self._loop.create_task(self._shake_hands(sock))
+        elif data[:1].isalpha():
+            self._answer_plainly(sock, data)
+        else:
+            self._end()
+
+    def _stop_watching(self) -> None:
+        if self._watching and self._sock is not None:
+            self._watching = False
+            self._loop.remove_reader(self._sock.fileno())
+
+    def _answer_plainly(self, sock: socket.socket, data: bytes) -> None:
+        """Tell a client that speaks HTTP without TLS where it is."""
+        found = _HOST.search(data)
+        text = b"This port speaks HTTPS.\n"
+        if found is not None and found[1] and is_host(found[1]):
+            text = b"This port speaks HTTPS: use https://%b/\n" % found[1]
+        try:
+            sock.send(
+                b"HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain; charset=utf-8\r\n"
+                b"content-length: %d\r\nconnection: close\r\n\r\n%b" % (len(text), text)
+            )
+            sock.shutdown(socket.SHUT_WR)
+            while sock.recv(65_536):  # what is unread would turn the end into a reset
+                pass
+        except OSError:
+            pass
+        context = self._context
+        if context.log_rejected is not None:
+            peer = _peer(sock)
+            context.log_rejected(peer, 400, "HTTP without TLS on a port of TLS")
+        self._end()
+
+    # ------------------------------------------------------------- the handshake
+
+    async def _shake_hands(self, sock: socket.socket) -> None:
+        try:
+            await self._connect(lambda: self, sock)
+        except Exception as exc:  # the peer's fault, or a peer that left
+            self._context.logger.debug("%s: the TLS handshake failed: %s", _peer(sock), exc)
+            self._end()
+        except asyncio.CancelledError:
+            self._end()
+        finally:
+            self._task = None
+
+    def connection_made(self, transport: Any) -> None:
+        """The handshake is complete: leave the transport to the driver that the peer wants."""
+        context = self._context
+        tls = transport.get_extra_info("ssl_object")
+        chosen = None if tls is None else tls.selected_alpn_protocol()
+        multiplexed = chosen == "h2" and context.http2 is not None
+        driver: Any = HTTP2Driver(context) if multiplexed else HTTP1Driver(context)
+        context.connections.discard(self)
+        self._sock = None  # it is the transport's
+        transport.set_protocol(driver)
+        driver.connection_made(transport)
+        if self._stopping_since:
+            driver.expect_stop()
+            driver.shut_down()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The peer left before the handshake was complete."""
+
+    def data_received(self, data: bytes) -> None:
+        """Never called: there are no data before the handshake is complete."""
+
+    def eof_received(self) -> bool:
+        """The peer left before the handshake was complete."""
+        return False
+
+    def pause_writing(self) -> None:
+        """Nothing is written."""
+
+    def resume_writing(self) -> None:
+        """Nothing is written."""
+
+    def _end(self) -> None:
+        self._stop_watching()
+        sock, self._sock = self._sock, None
+        context = self._context
+        context.connections.discard(self)
+        if sock is not None:
+            sock.close()
+        if context.closed is not None:
+            context.closed()
+
+    # ------------------------------------------------------------- what the worker calls
+
+    def on_tick(self, now: float) -> None:
+        """Compare the deadlines with ``now``."""
+        late = self._timeout is not None and now - self._since >= self._timeout + RESOLUTION
+        silent = self._task is None and self._stopping_since
+        if late or (silent and now - self._stopping_since >= _STOP_GRACE):
+            self.abort("client_timeout")
+
+    def expect_stop(self) -> None:
+        """A stop begins."""
+        self._stopping_since = self._context.clock.now
+
+    def shut_down(self) -> None:
+        """A handshake that is under way may end, and be followed by one request."""
+
+    def abort(self, reason: str) -> None:
+        """Give the connection up."""
+        if self._task is not None:
+            self._task.cancel()
+        else:
+            self._end()
+
+
+def _peer(sock: socket.socket) -> str:
+    try:
+        name = sock.getpeername()
+    except OSError:
+        return "-"
+    return name[0] if isinstance(name, tuple) else "unix"
