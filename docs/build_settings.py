@@ -50,6 +50,7 @@ In the file `-` may stand for `_` in a name. Relative paths are relative to the 
 _TITLES = {
     "": "Configuration file",
     "listening": "Listening",
+    "tls": "TLS",
     "process": "Processes",
     "application": "Application",
     "http1": "Limits of HTTP/1.1",

@@ -39,6 +39,7 @@ cdef class ConnectionDriver(Stream):
     cdef int _plain_socket
     cdef bint _draining_all
     cdef bint _flush_scheduled
+    cdef ConnectionDriver _heir
     cdef double _linger_until
     cdef bint _lost
     cdef object _machine
@@ -70,5 +71,7 @@ cdef class ConnectionDriver(Stream):
     cdef _flush_now(self)
     cdef list _take_output(self)
     cdef bint _is_finished(self)
+    cpdef _resume_reading(self)
+    cpdef _read_rest(self)
     cdef _wake_waiters(self)
     cpdef int _raw_socket(self) except -2

@@ -114,6 +114,7 @@ class ConnectionDriver(Stream):
         "_deferred",
         "_draining_all",
         "_flush_scheduled",
+        "_heir",
         "_linger_until",
         "_lost",
         "_machine",
@@ -150,6 +151,7 @@ class ConnectionDriver(Stream):
         self._flush_scheduled = False
         self._plain_socket = UNKNOWN  # of the plain socket, looked up when a file is sent
         self._draining_all = False
+        self._heir: Any = None  # the driver that the transport was left to
         self._lost = False
         self._reading = True
         self._reason: str | None = None
@@ -230,14 +232,20 @@ class ConnectionDriver(Stream):
         """Take ``size`` bytes of the peer out of the buffer; they are served with the batch."""
         if self._received is not None:
             self._serve_received(False)
-        self._received = take_bytes(self._context.receive_buffer, size)
+        data = take_bytes(self._context.receive_buffer, size)
+        if self._heir is not None:
+            self._heir.data_received(data)
+            return
+        self._received = data
         self._batch.add(self)
 
     def data_received(self, data: bytes) -> None:
         """Take bytes of the peer; they are served at once, or with the batch."""
         if self._received is not None:
             self._serve_received(False)
-        if self._batch.collecting:
+        if self._heir is not None:  # it has just taken the transport over
+            self._heir.data_received(data)
+        elif self._batch.collecting:
             self._received = data
             self._batch.add(self)
         else:
@@ -344,9 +352,20 @@ class ConnectionDriver(Stream):
                 return
             if not self._reading:
                 self._reading = True
-                transport.resume_reading()
+                self._resume_reading()
         else:
             transport.close()
+
+    def _resume_reading(self) -> None:
+        self._transport.resume_reading()
+        if self._context.scheme == "https":
+            self._context.service.loop.call_soon(self._read_rest)
+
+    def _read_rest(self) -> None:
+        """Make aiofastnet 1.2 hand out what it has received: it would wait until more comes."""
+        read = getattr(self._transport, "_do_read", None)
+        if read is not None and self._reading and not self._lost:
+            read()
 
     async def drain(self) -> None:
         """Wait until ``writable``; also returns when the connection is lost."""

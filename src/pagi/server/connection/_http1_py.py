@@ -246,6 +246,7 @@ class HTTP1Driver(HTTP1Stream):
         """Leave the transport to another driver."""
         transport = self._transport
         self._lost = True
+        self._heir = driver
         self._own = self._write = None
         self._context.connections.discard(self)
         transport.set_protocol(driver)
@@ -312,7 +313,7 @@ class HTTP1Driver(HTTP1Stream):
                 self._read_at = self._clock.now
                 if self._head_since:
                     self._head_since = self._read_at
-                self._transport.resume_reading()
+                self._resume_reading()
             else:
                 self._transport.pause_reading()
 
