@@ -15,10 +15,10 @@ from pagi.server.config.option import option
 __all__ = ["TLS", "ClientVerification", "MinimumVersion"]
 
 ClientVerification: TypeAlias = Literal["off", "optional", "required"]
-MinimumVersion: TypeAlias = Literal["TLSv1_2", "TLSv1_3"]
+MinimumVersion: TypeAlias = Literal["tlsv1_2", "tlsv1_3"]
 
 _VERIFICATION: Kind[ClientVerification] = Choice("off", "optional", "required")
-_VERSION: Kind[MinimumVersion] = Choice("TLSv1_2", "TLSv1_3")
+_VERSION: Kind[MinimumVersion] = Choice("tlsv1_2", "tlsv1_3")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class TLS:
     verify_client: ClientVerification = option(
         "off", _VERIFICATION, "Whether clients may or must show a certificate that ssl_ca issued."
     )
-    min_version: MinimumVersion = option("TLSv1_2", _VERSION, "Oldest version that is spoken.")
+    min_version: MinimumVersion = option("tlsv1_2", _VERSION, "Oldest version that is spoken.")
     ciphers: str = option(
         "", Text(), "Cipher suites of TLS 1.2 in OpenSSL's notation; an empty text means ours."
     )

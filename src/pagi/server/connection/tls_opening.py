@@ -87,6 +87,7 @@ class TLSOpening:
         elif data[:1].isalpha():
             self._answer_plainly(sock, data)
         else:
+            _read_up(sock)
             self._end()
 
     def _stop_watching(self) -> None:
@@ -106,10 +107,9 @@ class TLSOpening:
                 b"content-length: %d\r\nconnection: close\r\n\r\n%b" % (len(text), text)
             )
             sock.shutdown(socket.SHUT_WR)
-            while sock.recv(65_536):  # what is unread would turn the end into a reset
-                pass
         except OSError:
             pass
+        _read_up(sock)
         context = self._context
         if context.log_rejected is not None:
             peer = _peer(sock)
@@ -192,6 +192,15 @@ class TLSOpening:
             self._task.cancel()
         else:
             self._end()
+
+
+def _read_up(sock: socket.socket) -> None:
+    """Throw away what is there: unread, it would turn the end into a reset."""
+    try:
+        while sock.recv(65_536):
+            pass
+    except OSError:
+        pass
 
 
 def _peer(sock: socket.socket) -> str:

@@ -16,7 +16,7 @@ __all__ = ["make_tls_context"]
 #: Suites of TLS 1.2 with forward secrecy and authenticated encryption; HTTP/2 forbids all others
 #: (RFC 9113 §9.2.2). Those of TLS 1.3 are all fine.
 _CIPHERS: Final = "ECDHE+AESGCM:ECDHE+CHACHA20"
-_VERSIONS: Final = {"TLSv1_2": ssl.TLSVersion.TLSv1_2, "TLSv1_3": ssl.TLSVersion.TLSv1_3}
+_VERSIONS: Final = {"tlsv1_2": ssl.TLSVersion.TLSv1_2, "tlsv1_3": ssl.TLSVersion.TLSv1_3}
 _VERIFICATIONS: Final = {
     "off": ssl.CERT_NONE,
     "optional": ssl.CERT_OPTIONAL,
