@@ -205,6 +205,7 @@ class Connection:
             pass
         finally:
             self.lost = True
+            self.writer.close()  # a client has nothing to say to a server that has ended
             self._tell()
 
     def _tell(self) -> None:

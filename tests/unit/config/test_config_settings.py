@@ -6,6 +6,7 @@ import pickle
 import resource
 import sys
 from dataclasses import FrozenInstanceError, fields
+from typing import get_args
 
 import pytest
 
@@ -24,6 +25,7 @@ from pagi.server.config import (
 )
 from pagi.server.config.kinds import Choice
 from pagi.server.config.settings import HTTP1_DECLARATIONS, WEBSOCKET_DECLARATIONS
+from pagi.server.config.tls import ClientVerification, MinimumVersion
 
 
 @pytest.mark.parametrize("name", SLICES)
@@ -91,6 +93,8 @@ def test_flags_known_from_elsewhere(flag: str, name: str) -> None:
 def test_words_of_choices_are_those_of_the_types() -> None:
     words = {name: o.kind.words for name, o in OPTIONS.items() if isinstance(o.kind, Choice)}
     assert words == {
+        "ssl_verify_client": get_args(ClientVerification),
+        "ssl_min_version": get_args(MinimumVersion),
         "loop": ("auto", "asyncio", "uvloop"),
         "transports": ("auto", "pagi", "aiofastnet", "asyncio"),
         "lifespan": ("auto", "on", "off"),

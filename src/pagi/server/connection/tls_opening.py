@@ -28,7 +28,8 @@ Connect = Callable[[Callable[[], Any], socket.socket], Awaitable[Any]]
 
 #: The first byte of a record of the handshake (RFC 8446 §5.1).
 _HANDSHAKE: Final = 0x16
-#: How long, during a stop, a client that has said nothing may take to say something (seconds).
+#: How long, during a stop, a client may take to say something, or to complete its handshake, in
+#: seconds.
 _STOP_GRACE: Final = 1.0
 _LOOK_SIZE: Final = 4096
 _HOST: Final = re.compile(rb"\r\nhost:[ \t]*([^\r\n]*?)[ \t]*\r\n", re.IGNORECASE)
@@ -175,8 +176,8 @@ class TLSOpening:
     def on_tick(self, now: float) -> None:
         """Compare the deadlines with ``now``."""
         late = self._timeout is not None and now - self._since >= self._timeout + RESOLUTION
-        silent = self._task is None and self._stopping_since
-        if late or (silent and now - self._stopping_since >= _STOP_GRACE):
+        since = self._stopping_since
+        if late or (since and now - since >= _STOP_GRACE + RESOLUTION):
             self.abort("client_timeout")
 
     def expect_stop(self) -> None:
