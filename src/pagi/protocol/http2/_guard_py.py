@@ -17,6 +17,7 @@ from typing import Final
 
 from pagi.protocol.http2.codes import (
     ENHANCE_YOUR_CALM,
+    FRAME_SIZE_ERROR,
     NO_ERROR,
     PREFACE,
     PROTOCOL_ERROR,
@@ -35,6 +36,8 @@ _SETTINGS: Final = 4
 _PING: Final = 6
 _GOAWAY: Final = 7
 _CONTINUATION: Final = 9
+
+_PRIORITY_SIZE: Final = 5
 
 _END_STREAM: Final = 0x01
 _ACK: Final = 0x01
@@ -209,6 +212,8 @@ class FrameGuard:
                 self.closed(stream_id, False)
         elif kind == _PRIORITY and stream_id == 0:
             self._fail(PROTOCOL_ERROR, "PRIORITY on stream 0")
+        elif kind == _PRIORITY and length != _PRIORITY_SIZE:
+            self._fail(FRAME_SIZE_ERROR, "PRIORITY of another length than 5")
         elif kind != _GOAWAY and not (kind in (_SETTINGS, _PING) and flags & _ACK):
             self._charge_frame()
 
