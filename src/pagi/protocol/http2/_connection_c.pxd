@@ -21,6 +21,7 @@ cdef object _STREAM_CLOSED, _WINDOW_UPDATED
 cdef class HTTP2Connection(HTTP2Sender):
     cdef int _end
     cdef list _events
+    cdef bint _farewell_due
     cdef object _max_body_size
     cdef public list closed
     cdef public bint greeted
@@ -63,6 +64,7 @@ cdef class HTTP2Connection(HTTP2Sender):
     @cython.locals(state=StreamState)
     cpdef consumed(self, long long stream_id, Py_ssize_t size)
     cdef _acknowledge(self, long long stream_id, Py_ssize_t size)
+    cdef _announce(self)
     cdef _ask(self, bytes data)
     cpdef close(self)
     cpdef ping(self)

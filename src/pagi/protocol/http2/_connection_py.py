@@ -78,6 +78,7 @@ class HTTP2Connection(HTTP2Sender):
     __slots__ = (
         "_end",
         "_events",
+        "_farewell_due",
         "_max_body_size",
         "closed",
         "greeted",
@@ -90,6 +91,7 @@ class HTTP2Connection(HTTP2Sender):
         super().__init__(limits, defaults)
         self._events: list[Event] = []
         self._end: int = _OPEN
+        self._farewell_due = False
         self.closed: list[int] = []
         self._max_body_size = limits.max_body_size
         self.pending = False
@@ -395,7 +397,7 @@ class HTTP2Connection(HTTP2Sender):
             return
         if self._end == _OPEN and self.greeted:
             self._end = _ANNOUNCED
-            self._ask(_FAREWELL)
+            self._announce()
         else:
             self._end = _CLOSING
             self._guard.accepting = False
@@ -410,10 +412,15 @@ class HTTP2Connection(HTTP2Sender):
             self.pinged = True
             self._ask(_KEEPALIVE)
 
+    def _announce(self) -> None:
+        try:
+            self._engine.send_shutdown_notice()
+            self._farewell_due = True
+        except TOO_LATE:
+            pass
+
     def _ask(self, data: bytes) -> None:
         try:
-            if data == _FAREWELL:
-                self._engine.send_shutdown_notice()
             self._engine.ping(data)
         except TOO_LATE:
             pass
@@ -438,6 +445,11 @@ class HTTP2Connection(HTTP2Sender):
             return b""
         if found:
             self._translate(found)
+        if self._farewell_due:
+            # Only now: the engine would let the PING overtake what its answer is to confirm.
+            self._farewell_due = False
+            self._ask(_FAREWELL)
+            data += self._pull(None)
         return data
 
 
