@@ -11,6 +11,7 @@ cdef class FrameGuard:
     cdef double _resets
     cdef double _idle_frames
     cdef double _time
+    cdef bint _judged
     cdef Py_ssize_t _skip
     cdef bytes _part
     cdef public bint accepting

@@ -70,6 +70,7 @@ class FrameGuard:
         "_closed",
         "_closed_before",
         "_idle_frames",
+        "_judged",
         "_max_closed",
         "_max_idle_frames",
         "_max_resets",
@@ -92,6 +93,7 @@ class FrameGuard:
         self.last_stream_id = 0
         self.in_headers = False
         self._skip = len(PREFACE)  # bytes of the current frame that are not looked at
+        self._judged = False  # the head of the frame that is known in part
         self._part = b""  # of a frame that is not known well enough
         self._open: set[int] = set()
         self._closed: dict[int, int] = {}
@@ -167,20 +169,22 @@ class FrameGuard:
             kind = data[position + 3]
             flags = data[position + 4]
             wanted = _HEAD
-            if kind == _PRIORITY:
-                wanted += min(length, 4)
-            elif kind == _HEADERS and flags & _HAS_PRIORITY:
-                wanted += min(length, 5 if flags & _PADDED else 4)
-            if rest < wanted:
-                self._part = data[position:]
-                break
+            if kind == _PRIORITY and length >= _PRIORITY_SIZE:
+                wanted += 4
+            elif kind == _HEADERS and flags & _HAS_PRIORITY and length > _PRIORITY_SIZE:
+                wanted += 5 if flags & _PADDED else 4
             stream_id = (
                 (data[position + 5] & 0x7F) << 24
                 | data[position + 6] << 16
                 | data[position + 7] << 8
                 | data[position + 8]
             )
-            self._judge(kind, flags, length, stream_id)
+            if not self._judged:
+                self._judge(kind, flags, length, stream_id)
+            self._judged = rest < wanted and not self.error
+            if self._judged:
+                self._part = data[position:]
+                break
             if wanted > _HEAD and not self.error:
                 offset = position + wanted - 4
                 self._check_dependency(data[offset : position + wanted], stream_id)
@@ -230,9 +234,7 @@ class FrameGuard:
 
     def _check_dependency(self, parent: bytes, stream_id: int) -> None:
         """RFC 7540 §5.3.1: a stream cannot depend on itself."""
-        if len(parent) == 4 and stream_id == (
-            (parent[0] & 0x7F) << 24 | parent[1] << 16 | parent[2] << 8 | parent[3]
-        ):
+        if stream_id == ((parent[0] & 0x7F) << 24 | parent[1] << 16 | parent[2] << 8 | parent[3]):
             self._fail(PROTOCOL_ERROR, "a stream that depends on itself")
 
     def _charge_frame(self) -> None:

