@@ -12,6 +12,7 @@ import os
 import re
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from time import monotonic
 
@@ -71,50 +72,64 @@ def _has_twin() -> bool:
     return importlib.util.find_spec("pagi.protocol.http1._connection_c") is not None
 
 
-def run(combination: Combination, extra: list[str]) -> tuple[int, dict[str, int], float]:
-    """Run pytest once; return its exit status, its counts and the seconds it took."""
+@dataclass
+class Outcome:
+    """What came of one combination."""
+
+    combination: Combination
+    told: str
+    failed: bool = False
+    passed: int = 0
+
+
+def run(combination: Combination, extra: list[str]) -> Outcome:
+    """Run pytest once, and print what it says when it is done."""
+    lack = missing(combination)
+    if lack is not None:
+        print(f"\n── {combination.name} ──\nleft out: {lack}", flush=True)
+        return Outcome(combination, f"left out: {lack}")
     begin = monotonic()
     paths = [path for path in combination.paths if os.path.isdir(path)]
-    process = subprocess.Popen(
+    process = subprocess.run(
         [sys.executable, "-m", "pytest", *paths, *extra],
         env=combination.environment(),
         stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
+        check=False,
     )
-    last = ""
-    assert process.stdout is not None
-    for line in process.stdout:
-        print(line, end="", flush=True)
-        if _COUNTS.search(line):
-            last = line
-    status = process.wait()
+    print(f"\n── {combination.name} ──\n{process.stdout}", end="", flush=True)
+    last = next((t for t in reversed(process.stdout.splitlines()) if _COUNTS.search(t)), "")
     counts = {what.rstrip("s"): int(number) for number, what in _COUNTS.findall(last)}
-    return status, counts, monotonic() - begin
+    told = ", ".join(f"{number} {what}" for what, number in counts.items()) or "no tests"
+    return Outcome(
+        combination,
+        f"{told} in {monotonic() - begin:.0f} s",
+        process.returncode != 0,
+        counts.get("passed", 0),
+    )
 
 
 def main() -> int:
     """Run the combinations; the exit status is 0 if all passed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="the first combination only")
+    parser.add_argument(
+        "--jobs",
+        type=int,
+        default=min(os.cpu_count() or 1, 2),
+        help="combinations at a time; most of a run is waiting",
+    )
     options, extra = parser.parse_known_args()
-    rows: list[tuple[str, str]] = []
-    failed = False
-    passed = 0
-    for combination in COMBINATIONS[: 1 if options.quick else None]:
-        print(f"\n── {combination.name} ──", flush=True)
-        lack = missing(combination)
-        if lack is not None:
-            print(f"left out: {lack}")
-            rows.append((combination.name, f"left out: {lack}"))
-            continue
-        status, counts, seconds = run(combination, extra)
-        failed = failed or status != 0
-        passed += counts.get("passed", 0)
-        told = ", ".join(f"{number} {what}" for what, number in counts.items()) or "no tests"
-        rows.append((combination.name, f"{told} in {seconds:.0f} s"))
+    chosen = COMBINATIONS[: 1 if options.quick else None]
+    print(f"{len(chosen)} combinations, {options.jobs} at a time; a few minutes each", flush=True)
+    with ThreadPoolExecutor(options.jobs) as pool:
+        outcomes = list(pool.map(lambda combination: run(combination, extra), chosen))
+    failed = any(outcome.failed for outcome in outcomes)
+    passed = sum(outcome.passed for outcome in outcomes)
     print(f"\nPython {sys.version.split()[0]}")
-    for name, told in rows:
-        print(f"  {name:46} {told}")
+    for outcome in outcomes:
+        print(f"  {outcome.combination.name:46} {outcome.told}")
     print(f"{passed} passed, {'some' if failed else 0} failed")
     return 1 if failed or not passed else 0
 
