@@ -27,6 +27,7 @@ cdef class HTTP2Driver(HTTP2Output):
     cdef dict _template
     cdef RequestReceived _upgraded
 
+    cdef _begin_upgraded(self)
     cpdef _serve_bytes(self, bytes data)
     cdef _walk(self, events)
     @cython.locals(stream=HTTP2Stream, exchange=Exchange)

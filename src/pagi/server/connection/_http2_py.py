@@ -61,28 +61,33 @@ class HTTP2Driver(HTTP2Output):
         self._pinged_at = 0.0
 
     def _opened(self, full: bool) -> None:
-        request, self._upgraded = self._upgraded, None
-        if request is not None:
-            self._walk([request])
-            return
-        self._http2.begin()
+        if self._upgraded is None:
+            self._http2.begin()
         if full:
             self._context.rejected += 1
             self._http2.close()  # the peer may ask again, elsewhere
         self._flush_now()
 
     def upgrade(self, request: Any, settings: bytes) -> None:
-        """Make ready to take over from HTTP/1.1: ``request`` will be answered on stream 1.
+        """Make ready to take over from HTTP/1.1; ``request`` is answered on stream 1, later.
 
         Raises:
             ValueError: the settings are malformed.
         """
         self._http2.begin_upgraded(settings, request.method)
+        self._upgraded = request
+
+    def _begin_upgraded(self) -> None:
+        """Answer the request that asked for HTTP/2: the client has sent its preface.
+
+        Not before: curl has no room for much of an answer behind the 101.
+        """
+        request, self._upgraded = self._upgraded, None
         request.stream_id = 1
         request.http_version = "2"
         request.upgrade = None
         request.fields = [field for field in request.fields if field[0] not in _UPGRADE_FIELDS]
-        self._upgraded = request
+        self._walk([request])
 
     def _closed(self, reason: str, detail: str | None) -> None:
         self._end_all(reason, detail)
@@ -94,6 +99,8 @@ class HTTP2Driver(HTTP2Output):
         if self._linger_until:
             return  # reading only so that the peer can read our last words
         self._walk(self._http2.receive_data(data, self._read_at))
+        if self._upgraded is not None and self._http2.greeted:
+            self._begin_upgraded()
 
     def eof_received(self) -> bool:
         """Take the end of the peer's bytes: it has gone."""
