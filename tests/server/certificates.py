@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import ssl
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,12 @@ class Certificates:
     stranger: str
 
     @property
+    def renewed(self) -> Certificates:
+        """The same, with another certificate of the server's."""
+        folder = Path(self.cert).parent
+        return replace(self, cert=str(folder / "cert2"), key=str(folder / "key2"))
+
+    @property
     def options(self) -> dict[str, Any]:
         """Options of a server that shows the certificate."""
         return {"ssl_cert": self.cert, "ssl_key": self.key}
@@ -55,6 +61,9 @@ def certificates() -> Certificates:
     }
     for name, blob in files.items():
         blob.write_to_path(str(folder / name))
+    renewed = authority.issue_cert("localhost", "127.0.0.1")
+    renewed.cert_chain_pems[0].write_to_path(str(folder / "cert2"))
+    renewed.private_key_pem.write_to_path(str(folder / "key2"))
     return Certificates(**{name: str(folder / name) for name in files})
 
 

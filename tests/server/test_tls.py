@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from pagi.server.errors import StartError
+from tests.server.attacks.wire import eventually
 from tests.server.certificates import certificates, client_context
 from tests.server.client import connect, serving
 from tests.server.conftest import Told, told
@@ -190,3 +191,31 @@ async def test_a_certificate_of_its_own_key_file() -> None:
     async with serve(ssl_cert=str(both), ssl_key=None) as server:
         async with connect(server, tls=client_context()) as client:
             assert (await client.request()).status == 200
+
+
+def shown(client: Any) -> bytes:
+    """Return the certificate that the server has shown."""
+    found: bytes = client.writer.get_extra_info("ssl_object").getpeercert(True)
+    return found
+
+
+async def test_a_certificate_that_is_renewed(tmp_path: Path, told: Told) -> None:
+    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    cert.write_bytes(Path(CERT.cert).read_bytes())
+    key.write_bytes(Path(CERT.key).read_bytes())
+    tls = client_context()
+    async with serve(ssl_cert=str(cert), ssl_key=str(key)) as server:
+        async with connect(server, tls=tls) as old:
+            before = shown(old)
+            cert.write_text("half of a certifi")
+            await eventually(lambda: len(told.errors) == 1, 5.0)
+            async with connect(server, tls=tls) as client:
+                assert shown(client) == before  # what is wrong is not used
+            for name, path in (("cert", cert), ("key", key)):
+                path.write_text(Path(getattr(CERT.renewed, name)).read_text())
+            await eventually(lambda: any("renewed" in text for text in told.texts), 5.0)
+            async with connect(server, tls=tls) as new:
+                assert shown(new) != before
+                assert (await new.request()).status == 200
+            assert (await old.request()).status == 200
+    assert "not used" in told.errors[0]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import ssl
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +13,7 @@ from pagi.server.config.tls import TLS
 from pagi.server.connection.tls_info import ServerContext
 from pagi.server.errors import EXIT_CONFIGURATION, StartError
 
-__all__ = ["make_tls_context"]
+__all__ = ["Certificates", "make_tls_context"]
 
 #: Suites of TLS 1.2 with forward secrecy and authenticated encryption; HTTP/2 forbids all others
 #: (RFC 9113 §9.2.2). Those of TLS 1.3 are all fine.
@@ -22,6 +24,56 @@ _VERIFICATIONS: Final = {
     "optional": ssl.CERT_OPTIONAL,
     "required": ssl.CERT_REQUIRED,
 }
+
+
+class Certificates:
+    """The context that new connections get; renewed when its files change.
+
+    Connections that stand keep theirs. Files that are wrong, or half written, leave all as it is.
+
+    Args:
+        settings: with a certificate.
+        alpn: see `make_tls_context`.
+        logger: told of each renewal and of each file that cannot be used, once.
+
+    Attributes:
+        context: the current one.
+
+    Raises:
+        StartError: a file is missing or wrong.
+    """
+
+    def __init__(self, settings: TLS, alpn: Sequence[str], logger: logging.Logger) -> None:
+        self._settings = settings
+        self._alpn = alpn
+        self._logger = logger
+        self._state = self._look()
+        self.context = make_tls_context(settings, alpn)
+
+    def _look(self) -> list[object]:
+        """Return what changes when a file is replaced or written."""
+        found: list[object] = []
+        for path in (self._settings.cert, self._settings.key, self._settings.ca):
+            try:
+                state = None if path is None else os.stat(path)
+            except OSError as exc:
+                found.append(exc.errno)
+            else:
+                found.append(state and (state.st_mtime_ns, state.st_size, state.st_ino))
+        return found
+
+    def renew(self) -> None:
+        """Look at the files, and take what has changed; called once a second."""
+        state = self._look()
+        if state == self._state:
+            return
+        self._state = state
+        try:
+            self.context = make_tls_context(self._settings, self._alpn)
+        except (StartError, OSError) as exc:
+            self._logger.error("the changed certificate is not used: %s", exc)
+        else:
+            self._logger.info("the certificate %s has been renewed", self._settings.cert)
 
 
 def make_tls_context(settings: TLS, alpn: Sequence[str]) -> ServerContext:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import socket
-import ssl
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -15,6 +14,7 @@ from pagi.server.connection.poller import make_poller
 from pagi.server.connection.tls_opening import TLSOpening
 from pagi.server.connection.transport import SocketTransport, send_at_once
 from pagi.server.errors import EXIT_CONFIGURATION, StartError
+from pagi.server.worker.tls import Certificates
 
 __all__ = ["TLSTransports", "Transports", "choose_transports", "has_fast_tls"]
 
@@ -97,7 +97,7 @@ class TLSTransports(Transports):
     Args:
         loop: the running loop.
         context: what the connections share.
-        tls: the certificates and rules.
+        certificates: whose context each new connection gets.
         handshake_timeout: from the accept on, in seconds.
         fast: use aiofastnet's.
     """
@@ -106,13 +106,13 @@ class TLSTransports(Transports):
         self,
         loop: asyncio.AbstractEventLoop,
         context: ConnectionContext,
-        tls: ssl.SSLContext,
+        certificates: Certificates,
         handshake_timeout: float | None,
         fast: bool,
     ) -> None:
         super().__init__(loop, context)
         self._context = context
-        self._tls = tls
+        self._certificates = certificates
         self._handshake_timeout = handshake_timeout
         self._fast = fast
 
@@ -131,7 +131,7 @@ class TLSTransports(Transports):
                 self._loop,
                 make_protocol,
                 sock,
-                ssl=self._tls,
+                ssl=self._certificates.context,
                 ssl_handshake_timeout=forever,
                 ssl_shutdown_timeout=_GOODBYE_TIME,
             )
@@ -139,7 +139,7 @@ class TLSTransports(Transports):
             await self._loop.connect_accepted_socket(
                 make_protocol,
                 sock,
-                ssl=self._tls,
+                ssl=self._certificates.context,
                 ssl_handshake_timeout=forever,
                 ssl_shutdown_timeout=_GOODBYE_TIME,
             )

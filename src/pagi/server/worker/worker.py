@@ -29,7 +29,6 @@ from pagi.protocol.http2.limits import HTTP2Limits
 from pagi.server.config import Config
 from pagi.server.connection.context import Clock, ConnectionContext
 from pagi.server.connection.http1 import HTTP1Driver
-from pagi.server.connection.tls_info import ServerContext
 from pagi.server.exchange.service import Service
 from pagi.server.exchange.validation import check_message
 from pagi.server.worker.accepting import Acceptor
@@ -37,7 +36,7 @@ from pagi.server.worker.access_log import AccessLog
 from pagi.server.worker.clock import Ticker
 from pagi.server.worker.lifespan import Lifespan
 from pagi.server.worker.sockets import BoundSocket
-from pagi.server.worker.tls import make_tls_context
+from pagi.server.worker.tls import Certificates
 from pagi.server.worker.transports import (
     TLSTransports,
     Transports,
@@ -93,7 +92,7 @@ class Worker:
         self._service: Service | None = None
         self._ticker: Ticker | None = None
         self._transports: Transports | None = None
-        self._tls: ServerContext | None = None
+        self._certificates: Certificates | None = None
         self._empty: asyncio.Future[None] | None = None
         self._hurry: asyncio.Future[None] | None = None
 
@@ -114,7 +113,7 @@ class Worker:
         """
         loop = asyncio.get_running_loop()
         open_transports = choose_transports(self._config.process.transports, loop)
-        self._tls = self._make_tls()
+        self._certificates = self._make_certificates()
         self._open_access_log(loop)
         try:
             await self._lifespan.startup()
@@ -135,7 +134,7 @@ class Worker:
             context.defaults,
             self._config.headers.date_header,
             self._connections,
-            None if self._access_log is None else self._access_log.tick,
+            self._tick,
         )
         self._ticker.start()
         transports = self._transports = self._make_transports(loop, context, open_transports)
@@ -146,17 +145,23 @@ class Worker:
             acceptor.start()
             self._acceptors.append(acceptor)
 
+    def _tick(self, wall: float) -> None:
+        if self._access_log is not None:
+            self._access_log.tick(wall)
+        if self._certificates is not None:
+            self._certificates.renew()
+
     def _make_transports(
         self,
         loop: asyncio.AbstractEventLoop,
         context: ConnectionContext,
         open_transports: type[Transports],
     ) -> Transports:
-        tls = self._tls
-        if tls is None:
+        certificates = self._certificates
+        if certificates is None:
             return open_transports(loop, context)
         fast = has_fast_tls(self._config.process.transports)
-        return TLSTransports(loop, context, tls, self._config.tls.handshake_timeout, fast)
+        return TLSTransports(loop, context, certificates, self._config.tls.handshake_timeout, fast)
 
     def _open_access_log(self, loop: asyncio.AbstractEventLoop) -> None:
         logging_ = self._config.logging
@@ -200,16 +205,16 @@ class Worker:
             flow=config.flow,
             max_connections=config.listening.connection_limit(),
             shutdown_grace=config.process.shutdown_grace,
-            scheme="http" if self._tls is None else "https",
+            scheme="http" if self._certificates is None else "https",
             log_rejected=None if log is None else log.log_rejected,
             closed=self._connection_closed,
         )
 
-    def _make_tls(self) -> ServerContext | None:
+    def _make_certificates(self) -> Certificates | None:
         if not self._config.tls.wanted:
             return None
         alpn = ("h2", "http/1.1") if self._http2_limits() is not None else ("http/1.1",)
-        return make_tls_context(self._config.tls, alpn)
+        return Certificates(self._config.tls, alpn, self._logger)
 
     def _http2_limits(self) -> HTTP2Limits | None:
         """Return the limits of HTTP/2, those of HTTP/1 where they mean the same; None for none."""
