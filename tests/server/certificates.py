@@ -39,6 +39,11 @@ class Certificates:
         return replace(self, cert=str(folder / "cert2"), key=str(folder / "key2"))
 
     @property
+    def named(self) -> str:
+        """Certificate and key for ``named.example`` and ``*.wild.example``."""
+        return str(Path(self.cert).parent / "named")
+
+    @property
     def options(self) -> dict[str, Any]:
         """Options of a server that shows the certificate."""
         return {"ssl_cert": self.cert, "ssl_key": self.key}
@@ -61,6 +66,8 @@ def certificates() -> Certificates:
     }
     for name, blob in files.items():
         blob.write_to_path(str(folder / name))
+    named = authority.issue_cert("named.example", "*.wild.example")
+    named.private_key_and_cert_chain_pem.write_to_path(str(folder / "named"))
     renewed = authority.issue_cert("localhost", "127.0.0.1")
     renewed.cert_chain_pems[0].write_to_path(str(folder / "cert2"))
     renewed.private_key_pem.write_to_path(str(folder / "key2"))

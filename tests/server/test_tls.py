@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from pagi.server.config import ConfigError
 from pagi.server.errors import StartError
 from tests.server.attacks.wire import eventually
 from tests.server.certificates import certificates, client_context
@@ -219,3 +220,38 @@ async def test_a_certificate_that_is_renewed(tmp_path: Path, told: Told) -> None
                 assert (await new.request()).status == 200
             assert (await old.request()).status == 200
     assert "not used" in told.errors[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "alternative"),
+    [
+        ("named.example", True),
+        ("NAMED.example", True),
+        ("a.wild.example", True),
+        ("a.b.wild.example", False),
+        ("localhost", False),
+        ("other.example", False),
+    ],
+)
+async def test_certificates_by_names(name: str, alternative: bool) -> None:
+    sni = [f"named.example={CERT.named}", f"*.wild.example={CERT.named}:{CERT.named}"]
+    tls = client_context("http/1.1")
+    tls.check_hostname = False
+    async with serve(ssl_sni=sni) as server:
+        reader, writer = await asyncio.open_connection(
+            "127.0.0.1", server.port, ssl=tls, server_hostname=name
+        )
+        names = writer.get_extra_info("peercert")["subjectAltName"]
+        writer.write(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        assert (await reader.read()).startswith(b"HTTP/1.1 200")
+        writer.close()
+    assert (("DNS", "named.example") in names) is alternative
+    expected = Path(CERT.named if alternative else CERT.cert).read_text()
+    assert SEEN[0]["server_cert"] in expected
+
+
+@pytest.mark.parametrize("sni", ["named.example", "=x.pem", "a b=x.pem", "x=/nowhere.pem"])
+async def test_names_that_are_none(sni: str) -> None:
+    with pytest.raises((StartError, ConfigError), match="ssl_sni|sni"):
+        async with serve(ssl_sni=[sni]):
+            pass

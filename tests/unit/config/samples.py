@@ -7,6 +7,7 @@ from typing import Any
 from pagi.server.config import OPTIONS
 from pagi.server.config.kinds import Choice, FileOrOff, LogFormat, Mount, Origins, Switch
 from pagi.server.config.listen_kinds import Host, Listens, Mode
+from pagi.server.config.tls import NamedCertificates
 
 _NUMBERS = {
     "h2_connection_window_size": "70000",
@@ -30,6 +31,8 @@ def sample(name: str) -> tuple[str, Any]:
         text = "127.0.0.2:81,unix:/run/x.sock"
     elif isinstance(kind, Origins):
         text = "https://example.org,http://[::1]:81"
+    elif isinstance(kind, NamedCertificates):
+        text = "example.org=/run/cert.pem:/run/key.pem,*.example.net=/run/both.pem"
     elif isinstance(kind, FileOrOff):
         text = "/run/other"
     elif isinstance(kind, (Host, Mount, LogFormat, Mode)):

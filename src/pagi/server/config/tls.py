@@ -6,19 +6,77 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Final, Literal, NamedTuple, TypeAlias
 
-from pagi.server.config.kinds import Choice, FileOrOff, Kind, Seconds, Text
+from pagi.server.config.kinds import NOTHING, Choice, FileOrOff, Kind, Seconds, Text, text_of
 from pagi.server.config.option import option
 
-__all__ = ["TLS", "ClientVerification", "MinimumVersion"]
+__all__ = ["TLS", "ClientVerification", "MinimumVersion", "NamedCertificate", "NamedCertificates"]
 
 ClientVerification: TypeAlias = Literal["off", "optional", "required"]
 MinimumVersion: TypeAlias = Literal["tlsv1_2", "tlsv1_3"]
 
 _VERIFICATION: Kind[ClientVerification] = Choice("off", "optional", "required")
 _VERSION: Kind[MinimumVersion] = Choice("tlsv1_2", "tlsv1_3")
+
+
+class NamedCertificate(NamedTuple):
+    """The certificate for a name that clients ask for (RFC 6066 §3).
+
+    Attributes:
+        name: in lower case; ``*.`` in front stands for one label.
+        cert: file with the certificate.
+        key: file with its key; the same one where it is empty.
+    """
+
+    name: str
+    cert: str
+    key: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.name}={self.cert}" + (f":{self.key}" if self.key else "")
+
+
+_NAME: Final = re.compile(r"(?:\*\.)?[a-z0-9_-]+(?:\.[a-z0-9_-]+)*")
+
+
+class NamedCertificates(Kind["tuple[NamedCertificate, ...]"]):
+    """Certificates by names, one or several."""
+
+    unit = "list of certificates"
+    metavar = "NAME=CERT[:KEY]"
+    expected = "write example.org=cert.pem or example.org=cert.pem:key.pem"
+    repeatable = True
+
+    def read(self, text: str) -> tuple[NamedCertificate, ...]:
+        """Read some separated by commas, or ``none``."""
+        if text.lower() in NOTHING:
+            return ()
+        return tuple(self._one(part.strip()) for part in text.split(",") if part.strip())
+
+    def accept(self, value: object) -> tuple[NamedCertificate, ...]:
+        """Take text or a sequence of texts."""
+        if isinstance(value, Sequence) and not isinstance(value, str):
+            return tuple(self._one(str(text_of(self, str(item)))) for item in value)
+        return self.read(text_of(self, value))
+
+    def _one(self, text: str) -> NamedCertificate:
+        name, equals, files = text.partition("=")
+        cert, _, key = files.partition(":")
+        if not equals or not cert or _NAME.fullmatch(name.lower()) is None:
+            raise ValueError(f"{text!r} is no certificate for a name; {self.expected}")
+        return NamedCertificate(name.lower(), cert, key)
+
+    def show(self, value: tuple[NamedCertificate, ...]) -> str:
+        """Return them, separated by commas, or ``none``."""
+        return ",".join(map(str, value)) or "none"
+
+    def native(self, value: tuple[NamedCertificate, ...]) -> object:
+        """Return a list."""
+        return [str(each) for each in value]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +97,11 @@ class TLS:
     )
     key_password: str = option(
         "", Text(), "Password of the key; better set by a variable than by a flag."
+    )
+    sni: tuple[NamedCertificate, ...] = option(
+        (),
+        NamedCertificates(),
+        "Certificates for names; ssl_cert is for clients that ask for another. Repeatable.",
     )
     ca: str | None = option(
         None,

@@ -7,7 +7,7 @@ import os
 import ssl
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from pagi.server.config.tls import TLS
 from pagi.server.connection.tls_info import ServerContext
@@ -53,9 +53,12 @@ class Certificates:
     def _look(self) -> list[object]:
         """Return what changes when a file is replaced or written."""
         found: list[object] = []
-        for path in (self._settings.cert, self._settings.key, self._settings.ca):
+        settings = self._settings
+        paths = [settings.cert, settings.key, settings.ca]
+        paths += [path for each in settings.sni for path in (each.cert, each.key)]
+        for path in paths:
             try:
-                state = None if path is None else os.stat(path)
+                state = os.stat(path) if path else None
             except OSError as exc:
                 found.append(exc.errno)
             else:
@@ -87,8 +90,35 @@ def make_tls_context(settings: TLS, alpn: Sequence[str]) -> ServerContext:
         StartError: a file is missing or wrong; the text says which, and what to do.
     """
     assert settings.cert is not None
-    certificate = _readable(settings.cert, "certificate", "ssl_cert")
-    key = certificate if settings.key is None else _readable(settings.key, "key", "ssl_key")
+    default = _one_context(settings, alpn, settings.cert, settings.key or "", "ssl_cert", "ssl_key")
+    named = {
+        each.name: _one_context(settings, alpn, each.cert, each.key, "ssl_sni", "ssl_sni")
+        for each in settings.sni
+    }
+
+    def choose(tls: Any, name: str | None, _: ssl.SSLContext) -> None:
+        found = _for_name(named, name)
+        if found is not None:
+            tls.context = found
+
+    if named:
+        default.sni_callback = choose
+    return default
+
+
+def _for_name(named: dict[str, ServerContext], name: str | None) -> ServerContext | None:
+    """Return the context for a name that a client asks for (RFC 6066 §3), if there is one."""
+    if not name:
+        return None
+    name = name.lower().rstrip(".")
+    return named.get(name) or named.get("*." + name.partition(".")[2])
+
+
+def _one_context(
+    settings: TLS, alpn: Sequence[str], cert: str, key: str, cert_option: str, key_option: str
+) -> ServerContext:
+    certificate = _readable(cert, "certificate", cert_option)
+    key_file = _readable(key, "key", key_option) if key else certificate
     context = ServerContext(ssl.PROTOCOL_TLS_SERVER)
     context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
     context.minimum_version = _VERSIONS[settings.min_version]
@@ -96,7 +126,7 @@ def make_tls_context(settings: TLS, alpn: Sequence[str]) -> ServerContext:
         context.set_ciphers(settings.ciphers or _CIPHERS)
     except ssl.SSLError:
         raise _wrong(f"ssl_ciphers: OpenSSL knows no suite in {settings.ciphers!r}") from None
-    _load_pair(context, certificate, key, settings.key_password)
+    _load_pair(context, certificate, key_file, settings.key_password)
     context.certificate = _first_certificate(certificate)
     _load_issuers(context, settings)
     context.set_alpn_protocols(list(alpn))
