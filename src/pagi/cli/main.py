@@ -197,6 +197,34 @@ def _config(**parameters: Any) -> int:
     return 0
 
 
+def _make_cert() -> click.Command:
+    return click.Command(
+        "cert",
+        callback=_cert,
+        params=[
+            click.Argument(["names"], nargs=-1, metavar="[NAME]…"),
+            click.Option(
+                ["--out"],
+                default="certificates",
+                show_default=True,
+                metavar="FOLDER",
+                help="Where to write the files.",
+            ),
+        ],
+        help="Make a certificate for development, by default for localhost. NAME is a host name "
+        "or an address.",
+    )
+
+
+def _cert(names: Sequence[str], out: str) -> int:
+    from pathlib import Path
+
+    from pagi.cli.cert import make_certificate
+
+    click.echo(make_certificate(names, Path(out)), nl=False)
+    return 0
+
+
 def _make_version() -> click.Command:
     return click.Command(
         "version",
@@ -231,5 +259,6 @@ _COMMANDS: dict[str, Callable[[], click.Command]] = {
     "run": _make_run,
     "check": _make_check,
     "config": _make_config,
+    "cert": _make_cert,
     "version": _make_version,
 }
