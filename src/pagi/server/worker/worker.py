@@ -160,7 +160,9 @@ class Worker:
         certificates = self._certificates
         if certificates is None:
             return open_transports(loop, context)
-        fast = has_fast_tls(self._config.process.transports)
+        # aiofastnet 1.2 ends the whole process when a context has a callback for names: it makes
+        # OpenSSL's connection without the Python object that the callback looks for.
+        fast = has_fast_tls(self._config.process.transports) and not self._config.tls.sni
         return TLSTransports(loop, context, certificates, self._config.tls.handshake_timeout, fast)
 
     def _open_access_log(self, loop: asyncio.AbstractEventLoop) -> None:
