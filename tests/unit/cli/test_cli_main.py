@@ -16,7 +16,7 @@ from pagi.server.config import OPTIONS, effective, load
 from pagi.server.config.kinds import Switch
 from pagi.server.errors import EXIT_LISTENING, StartError
 from tests.unit.cli.conftest import Command, Served, StandIn
-from tests.unit.config.samples import sample
+from tests.unit.config.samples import companions, sample
 
 APP = "async def app(scope, receive, send): pass\n"
 SOURCE = Path(__file__).resolve().parents[3] / "src"
@@ -47,6 +47,8 @@ def test_every_option_as_flag(
         words = [flag if value else "--no-" + flag.removeprefix("--")]
     else:
         words = [flag, text]
+    for companion, value_beside in companions(name).items():
+        words += [OPTIONS[companion].flags[0], value_beside]
     assert pagi("run", app, *words).status == 0
     config = served[0].config
     assert next(v for o, v, _ in effective(config) if o.name == name) == value

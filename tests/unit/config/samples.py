@@ -18,6 +18,14 @@ _NUMBERS = {
     "ws_deflate_memory_level": "9",
 }
 
+#: Options that are refused without a certificate.
+_WITH_CERTIFICATE = ("ssl_key", "ssl_sni", "ssl_ca")
+
+
+def companions(name: str) -> dict[str, str]:
+    """Return the options that an option is refused without."""
+    return {"ssl_cert": "/run/cert.pem"} if name in _WITH_CERTIFICATE else {}
+
 
 def sample(name: str) -> tuple[str, Any]:
     """Return text for an option that is not its default, and the value the text stands for."""

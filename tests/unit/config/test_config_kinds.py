@@ -216,6 +216,13 @@ def test_a_listener_with_a_mode_is_a_table_in_the_file() -> None:
     assert Listens().accept_file(native) == value
 
 
+def test_a_listener_with_options_of_tls_is_a_table_in_the_file() -> None:
+    value = (Listen("tcp", "a", 1, tls=(("cert", "/c"),)), Listen("fd", fd=3, role="redirect"))
+    native = Listens().native(value)
+    assert native == [{"host": "a", "port": 1, "ssl_cert": "/c"}, "redirect:fd:3"]
+    assert Listens().accept_file(native) == value
+
+
 def test_nearest() -> None:
     assert nearest("prt", ["port", "host"]) == "port"
     assert nearest("zzz", ["port", "host"]) is None

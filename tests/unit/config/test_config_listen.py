@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from pagi.server.config import Listen
+from pagi.server.config.tls import NamedCertificate
 
 
 @pytest.mark.parametrize(
@@ -25,6 +26,12 @@ from pagi.server.config import Listen
         ("unix:app", Listen("unix", path="app")),
         ("unix:/run/app.sock", Listen("unix", path="/run/app.sock")),
         ("fd:3", Listen("fd", fd=3)),
+        ("plain:fd:3", Listen("fd", fd=3, role="plain")),
+        ("plain:/run/app.sock", Listen("unix", path="/run/app.sock", role="plain")),
+        ("plain:[::]:80", Listen("tcp", host="::", port=80, role="plain")),
+        ("redirect:0.0.0.0:80", Listen("tcp", host="0.0.0.0", port=80, role="redirect")),
+        ("plain:80", Listen("tcp", host="plain", port=80)),
+        ("redirect:80", Listen("tcp", host="redirect", port=80)),
     ],
 )
 def test_parses(text: str, listen: Listen) -> None:
@@ -47,6 +54,8 @@ def test_parses(text: str, listen: Listen) -> None:
         ("[]:1", "the host is empty"),
         ("a]:1", "not a host name"),
         ("fd:x", "write fd:3"),
+        ("redirect:", "neither host:port"),
+        ("plain:redirect:a:80", "is ambiguous"),
         ("fd:", "write fd:3"),
         ("unix:", "write unix:/run/app.sock"),
         ("/a\0b", "NUL"),
@@ -67,10 +76,26 @@ def test_refuses(text: str, words: str) -> None:
         ({"socket": "/x", "socket_mode": "0660"}, Listen("unix", path="/x", mode=0o660)),
         ({"socket": "/x", "socket_mode": 0o660}, Listen("unix", path="/x", mode=0o660)),
         ({"fd": 3}, Listen("fd", fd=3)),
+        ({"fd": 3, "role": "plain"}, Listen("fd", fd=3, role="plain")),
+        ({"host": "a", "port": 1, "role": "redirect"}, Listen("tcp", "a", 1, role="redirect")),
+        (
+            {"host": "a", "port": 1, "ssl_certfile": "/c", "ssl_verify_client": "required"},
+            Listen("tcp", "a", 1, tls=(("cert", "/c"), ("verify_client", "required"))),
+        ),
+        (
+            {"host": "a", "port": 1, "ssl_sni": ["b=/b", "c=/c:/k"]},
+            Listen(
+                "tcp",
+                "a",
+                1,
+                tls=(("sni", (NamedCertificate("b", "/b"), NamedCertificate("c", "/c", "/k"))),),
+            ),
+        ),
     ],
 )
 def test_reads_tables(table: dict[str, Any], listen: Listen) -> None:
     assert Listen.from_table(table) == listen
+    assert Listen.from_table(listen.to_table()) == listen
 
 
 @pytest.mark.parametrize(
@@ -84,6 +109,11 @@ def test_reads_tables(table: dict[str, Any], listen: Listen) -> None:
         ({"socket": "/x", "socket_mode": True}, "not a file mode"),
         ({"hots": "a", "port": 1}, "unknown key 'hots'"),
         ({"host": "a", "port": True}, "not a port"),
+        ({"fd": 3, "role": "both"}, "use serve or plain or redirect"),
+        ({"fd": 3, "role": ["plain"]}, "use serve or plain or redirect"),
+        ({"fd": 3, "role": "plain", "ssl_cert": "/c"}, "has no options of TLS"),
+        ({"fd": 3, "ssl_verify_client": "maybe"}, "ssl_verify_client: 'maybe'"),
+        ({"fd": 3, "ssl_redirect": "/c"}, "unknown key 'ssl_redirect'"),
     ],
 )
 def test_refuses_tables(table: dict[str, Any], words: str) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pagi.server.config import OPTIONS, Config, ConfigError, Listen, effective, load
-from tests.unit.config.samples import sample
+from tests.unit.config.samples import companions, sample
 
 
 def value_of(config: Config, name: str) -> Any:
@@ -25,7 +25,7 @@ NAMES = [(name, alias) for name in IN_FILE for alias in OPTIONS[name].names]
 def test_every_option_as_keyword(name: str, alias: str, tmp_path: Path) -> None:
     text, value = sample(name)
     for given in (text, value):
-        config = load({alias: given}, environ={}, directory=str(tmp_path))
+        config = load({**companions(name), alias: given}, environ={}, directory=str(tmp_path))
         assert value_of(config, name) == value
         assert config.sources[name] == "keyword"
 
@@ -34,7 +34,7 @@ def test_every_option_as_keyword(name: str, alias: str, tmp_path: Path) -> None:
 def test_every_option_as_variable(name: str, alias: str, tmp_path: Path) -> None:
     text, value = sample(name)
     variable = "PAGI_" + alias.upper()
-    config = load(environ={variable: text}, directory=str(tmp_path))
+    config = load(companions(name), environ={variable: text}, directory=str(tmp_path))
     assert value_of(config, name) == value
     assert config.sources[name] == variable
 
@@ -47,7 +47,7 @@ def test_every_option_in_the_file(name: str, alias: str, file: str, tmp_path: Pa
     path = tmp_path / file
     for key, stated in ((alias, text), (alias.replace("_", "-"), OPTIONS[name].kind.native(value))):
         path.write_text(f"{table}{key} = {json.dumps(stated)}\n")
-        config = load(environ={}, directory=str(tmp_path))
+        config = load(companions(name), environ={}, directory=str(tmp_path))
         assert value_of(config, name) == value
         assert config.sources[name] == str(path)
         assert config.config_file == str(path)
@@ -253,6 +253,40 @@ def test_a_place_named_twice() -> None:
     assert problem == "listen: a:1 is named twice; leave one away"
     twice = load({"listen": ["a:0", "a:0"]}, environ={}, directory="/nonexistent")
     assert twice.listening.listen == (Listen.tcp("a", 0),) * 2
+    (problem,) = problems({"listen": ["a:1", "plain:a:1"]})
+    assert problem == "listen: a:1 is named twice; leave one away"
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"ssl_key": "/k"}, "ssl_key: there is no certificate; set ssl_cert"),
+        ({"ssl_ca": "/k"}, "ssl_ca: there is no certificate"),
+        ({"ssl_sni": "a=/k"}, "ssl_sni: there is no certificate"),
+        ({"listen": "redirect:a:1"}, "redirect:a:1 leads nowhere"),
+        ({"listen": "redirect:a:1,plain:a:2", "ssl_cert": "/c"}, "redirect:a:1 leads nowhere"),
+        ({"listen": {"fd": 3, "ssl_key": "/k"}}, "fd:3 has options of TLS but no certificate"),
+    ],
+)
+def test_what_would_be_served_without_tls_by_mistake(given: dict[str, Any], words: str) -> None:
+    (problem,) = problems(given)
+    assert words in problem
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"listen": "redirect:a:1", "redirect_port": 443},
+        {"listen": "redirect:a:1,a:2", "ssl_cert": "/c"},
+        {"listen": ["redirect:a:1", {"fd": 3, "ssl_cert": "/c"}]},
+        {"listen": [{"fd": 3, "ssl_cert": "/c"}, {"fd": 4, "ssl_cert": "/d"}], "ssl_key": "/k"},
+    ],
+)
+def test_listeners_with_tls_and_without(given: dict[str, Any]) -> None:
+    config = load(given, environ={}, directory="/nonexistent")
+    speaks = [config.tls_of(listen) is not None for listen in config.listening.addresses()]
+    roles = [listen.role for listen in config.listening.addresses()]
+    assert [role == "serve" for role in roles] == speaks or "redirect_port" in given
 
 
 def test_nothing_is_left_behind_in_the_environment() -> None:

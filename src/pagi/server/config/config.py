@@ -10,6 +10,7 @@ from pagi.protocol.http2.limits import HTTP2Limits
 from pagi.protocol.websocket.limits import WebSocketLimits
 from pagi.server.config.http2 import HTTP2
 from pagi.server.config.kinds import FileOrOff
+from pagi.server.config.listen import Listen
 from pagi.server.config.option import option
 from pagi.server.config.settings import (
     SSE,
@@ -65,3 +66,10 @@ class Config:
     )
     sources: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
     notes: tuple[str, ...] = field(default=(), compare=False, repr=False)
+
+    def tls_of(self, listen: Listen) -> TLS | None:
+        """Return the options of TLS for a listener, or ``None`` if it speaks plainly."""
+        if listen.role != "serve":
+            return None
+        tls = self.tls.changed(listen.tls)
+        return tls if tls.wanted else None

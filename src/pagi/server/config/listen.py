@@ -2,7 +2,9 @@
 
 Grammar of a specification, as text:
 
-    specification = path | "unix:" path | "fd:" number | host ":" port
+    specification = [ role ":" ] place
+    role          = "plain" | "redirect"
+    place         = path | "unix:" path | "fd:" number | host ":" port
     path          = text that begins with "/" or ".", or holds a "/", or ends in ".sock"
     host          = name | IPv4 address | "[" IPv6 address "]"
 """
@@ -10,17 +12,21 @@ Grammar of a specification, as text:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from dataclasses import dataclass, replace
+from typing import Final, Literal, TypeAlias, get_args
 
-__all__ = ["Listen", "ListenKind", "parse_host", "parse_mode", "parse_port"]
+from pagi.server.config.tls import read_tls_changes, show_tls_changes
+
+__all__ = ["Listen", "ListenKind", "ListenRole", "parse_host", "parse_mode", "parse_port"]
 
 ListenKind: TypeAlias = Literal["tcp", "unix", "fd"]
+ListenRole: TypeAlias = Literal["serve", "plain", "redirect"]
 
 #: ``sockaddr_un.sun_path`` without its closing NUL: 108 bytes on Linux, 104 on BSD and macOS.
-_PATH_BYTES = 103
-_MODE_DIGITS = 4
-_TABLE_KEYS = frozenset({"host", "port", "socket", "socket_mode", "fd"})
+_PATH_BYTES: Final = 103
+_MODE_DIGITS: Final = 4
+_PLACE_KEYS: Final = frozenset({"host", "port", "socket", "socket_mode", "fd"})
+_ROLES: Final[Mapping[str, ListenRole]] = {role: role for role in get_args(ListenRole)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +40,9 @@ class Listen:
         path: of the Unix socket.
         mode: permission bits of the Unix socket; ``None``: those of ``socket_mode``.
         fd: number of the descriptor, which is a listening (or at least bound) socket.
+        role: ``serve`` with TLS if there is a certificate, ``plain`` without it in any case, or
+            ``redirect`` every request to where TLS is spoken.
+        tls: options of TLS, by field of the slice, that differ from those of the configuration.
     """
 
     kind: ListenKind
@@ -42,6 +51,8 @@ class Listen:
     path: str = ""
     mode: int | None = None
     fd: int = -1
+    role: ListenRole = "serve"
+    tls: tuple[tuple[str, object], ...] = ()
 
     @classmethod
     def tcp(cls, host: str, port: int) -> Listen:
@@ -73,6 +84,15 @@ class Listen:
     @classmethod
     def parse(cls, text: str) -> Listen:
         """Read a specification (grammar above). Raises ValueError with the remedy."""
+        word, _, place = text.partition(":")
+        role = _ROLES.get(word)
+        # A host may have such a name: then only digits follow.
+        if role is None or role == "serve" or place.isdigit():
+            return cls._parse_place(text)
+        return replace(cls._parse_place(place), role=role)
+
+    @classmethod
+    def _parse_place(cls, text: str) -> Listen:
         if text.startswith("unix:"):
             return cls.unix(text[5:])
         if text.startswith("fd:"):
@@ -88,10 +108,28 @@ class Listen:
 
     @classmethod
     def from_table(cls, table: Mapping[str, object]) -> Listen:
-        """Read ``{host, port}``, ``{socket, socket_mode}`` or ``{fd}``. Raises ValueError."""
-        unknown = sorted(set(table) - _TABLE_KEYS)
+        """Read a place, and in the same table ``role`` and options of TLS. Raises ValueError.
+
+        A place is ``{host, port}``, ``{socket, socket_mode}`` or ``{fd}``.
+        """
+        tls, rest = read_tls_changes(table)
+        place = {key: value for key, value in rest.items() if key != "role"}
+        word = rest.get("role", "serve")
+        role = _ROLES.get(str(word))
+        if role is None:
+            raise ValueError(f"{word!r} is no role of a listener; use {' or '.join(_ROLES)}")
+        if tls and role != "serve":
+            raise ValueError(f"a listener with the role {role} has no options of TLS")
+        return replace(cls._place_from_table(place), role=role, tls=tls)
+
+    @classmethod
+    def _place_from_table(cls, table: Mapping[str, object]) -> Listen:
+        unknown = sorted(set(table) - _PLACE_KEYS)
         if unknown:
-            raise ValueError(f"unknown key {unknown[0]!r}; use host and port, socket, or fd")
+            raise ValueError(
+                f"unknown key {unknown[0]!r}; use host and port, socket, or fd, with role and "
+                "options of TLS"
+            )
         if set(table) == {"host", "port"}:
             return cls.tcp(str(table["host"]), parse_port(table["port"]))
         if set(table) == {"fd"}:
@@ -101,13 +139,33 @@ class Listen:
             return cls.unix(str(table["socket"]), None if mode is None else parse_mode(mode))
         raise ValueError("a listener is {host, port}, {socket, socket_mode} or {fd}")
 
-    def __str__(self) -> str:
-        """The specification that `parse` reads back (without the mode)."""
+    def to_table(self) -> dict[str, object]:
+        """Return the table that `from_table` reads back."""
+        table: dict[str, object]
+        if self.kind == "unix":
+            table = {"socket": self.path}
+            if self.mode is not None:
+                table["socket_mode"] = f"{self.mode:04o}"
+        elif self.kind == "fd":
+            table = {"fd": self.fd}
+        else:
+            table = {"host": self.host, "port": self.port}
+        if self.role != "serve":
+            table["role"] = self.role
+        return table | show_tls_changes(self.tls)
+
+    @property
+    def place(self) -> str:
+        """The specification of the place alone."""
         if self.kind == "unix":
             return f"unix:{self.path}"
         if self.kind == "fd":
             return f"fd:{self.fd}"
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    def __str__(self) -> str:
+        """The specification that `parse` reads back (without the mode and options of TLS)."""
+        return self.place if self.role == "serve" else f"{self.role}:{self.place}"
 
 
 def parse_host(text: str) -> str:

@@ -109,7 +109,7 @@ class Listens(Kind["tuple[Listen, ...]"]):
 
     unit = "list of listeners"
     metavar = "SPEC"
-    expected = "write host:port, unix:PATH or fd:N"
+    expected = "write host:port, unix:PATH or fd:N, after plain: or redirect: if wanted"
     repeatable = True
 
     def read(self, text: str) -> tuple[Listen, ...]:
@@ -139,10 +139,7 @@ class Listens(Kind["tuple[Listen, ...]"]):
         return ",".join(map(str, value)) or "none"
 
     def native(self, value: tuple[Listen, ...]) -> object:
-        """Return a list of specifications; one with a mode of its own is a table."""
+        """Return a list of specifications; tables of those that a text cannot say."""
         return [
-            str(item)
-            if item.mode is None
-            else {"socket": item.path, "socket_mode": f"{item.mode:04o}"}
-            for item in value
+            str(item) if item.mode is None and not item.tls else item.to_table() for item in value
         ]

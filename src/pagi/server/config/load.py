@@ -134,12 +134,39 @@ def _conflicts(values: Mapping[str, Any]) -> list[str]:
             f"write_low_watermark: {low} is above write_high_watermark ({high}), so that no send "
             "would go on; lower the one or raise the other"
         )
-    places = [str(place) for place in values["listen"] if place.kind != "tcp" or place.port]
+    problems += _tls_conflicts(values)
+    places = [place.place for place in values["listen"] if place.kind != "tcp" or place.port]
     problems += [
         f"listen: {place} is named twice; leave one away"
         for place in dict.fromkeys(places)
         if places.count(place) > 1
     ]
+    return problems
+
+
+def _tls_conflicts(values: Mapping[str, Any]) -> list[str]:
+    """Refuse what would be served without TLS although somebody meant otherwise."""
+    listens = values["listen"]
+    encrypted = values["ssl_cert"] is not None
+    problems = [
+        f"{name}: there is no certificate; set ssl_cert"
+        for name in ("ssl_key", "ssl_sni", "ssl_ca")
+        if not encrypted and values[name] and not listens
+    ]
+    served = [listen for listen in listens if listen.role == "serve"]
+    targets = [each for each in served if encrypted or dict(each.tls).get("cert")]
+    problems += [
+        f"listen: {each} has options of TLS but no certificate; add ssl_cert to them"
+        for each in served
+        if each.tls and each not in targets
+    ]
+    if not targets and not values["redirect_port"]:
+        problems += [
+            f"listen: {each} leads nowhere, as no listener speaks TLS; set ssl_cert, "
+            "or redirect_port if another server speaks it"
+            for each in listens
+            if each.role == "redirect"
+        ]
     return problems
 
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, TypeAlias
 
 from pagi.server.config.kinds import (
@@ -112,7 +112,13 @@ class Listening:
     listen: tuple[Listen, ...] = option(
         (),
         Listens(),
-        "Several places at once: host:port, [v6]:port, unix:PATH, fd:N. Repeatable.",
+        "Several places at once: host:port, [v6]:port, unix:PATH, fd:N. Beside TLS also "
+        "plain:host:port for HTTP and redirect:host:port for redirects to HTTPS. Repeatable.",
+    )
+    redirect_port: int = option(
+        0,
+        Port(),
+        "Port that redirects to HTTPS lead to; 0 means that of the first listener with TLS.",
     )
     backlog: int = option(
         2048,
@@ -147,7 +153,7 @@ class Listening:
         else:
             return (Listen.tcp(self.host, self.port),)
         return tuple(
-            Listen.unix(place.path, self.socket_mode)
+            replace(place, mode=self.socket_mode)
             if place.kind == "unix" and place.mode is None
             else place
             for place in places

@@ -7,14 +7,30 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from typing import Final, Literal, NamedTuple, TypeAlias
 
-from pagi.server.config.kinds import NOTHING, Choice, FileOrOff, Kind, Seconds, Text, text_of
-from pagi.server.config.option import option
+from pagi.server.config.kinds import (
+    NOTHING,
+    Choice,
+    FileOrOff,
+    Kind,
+    Seconds,
+    Text,
+    text_of,
+)
+from pagi.server.config.option import declaration, option
 
-__all__ = ["TLS", "ClientVerification", "MinimumVersion", "NamedCertificate", "NamedCertificates"]
+__all__ = [
+    "TLS",
+    "ClientVerification",
+    "MinimumVersion",
+    "NamedCertificate",
+    "NamedCertificates",
+    "read_tls_changes",
+    "show_tls_changes",
+]
 
 ClientVerification: TypeAlias = Literal["off", "optional", "required"]
 MinimumVersion: TypeAlias = Literal["tlsv1_2", "tlsv1_3"]
@@ -124,3 +140,41 @@ class TLS:
     def wanted(self) -> bool:
         """Whether a certificate is configured."""
         return self.cert is not None
+
+    def changed(self, changes: tuple[tuple[str, object], ...]) -> TLS:
+        """Return a copy in which some fields differ."""
+        return replace(self, **dict(changes)) if changes else self  # type: ignore[arg-type]
+
+
+def read_tls_changes(
+    table: Mapping[str, object],
+) -> tuple[tuple[tuple[str, object], ...], dict[str, object]]:
+    """Take the options of TLS out of a table; return them, by field, and the rest of the table.
+
+    Raises:
+        ValueError: one of them has an impossible value.
+    """
+    rest = dict(table)
+    found: list[tuple[str, object]] = []
+    for field in fields(TLS):
+        declared = declaration(field.metadata)
+        if declared is None:
+            continue
+        for name in ("ssl_" + field.name, *declared.aliases):
+            if name in rest:
+                try:
+                    found.append((field.name, declared.kind.accept_file(rest.pop(name))))
+                except ValueError as exc:
+                    raise ValueError(f"{name}: {exc}") from None
+    return tuple(found), rest
+
+
+def show_tls_changes(changes: tuple[tuple[str, object], ...]) -> dict[str, object]:
+    """Return them as `read_tls_changes` reads them back."""
+    kinds = {field.name: declaration(field.metadata) for field in fields(TLS)}
+    shown: dict[str, object] = {}
+    for name, value in changes:
+        declared = kinds[name]
+        assert declared is not None
+        shown["ssl_" + name] = declared.kind.native(value)
+    return shown

@@ -31,19 +31,20 @@ def bind_all(config: Config) -> list[BoundSocket]:
     sockets: list[BoundSocket] = []
     try:
         for listen in listening.addresses():
-            sockets += bind(
+            opened = bind(
                 listen,
                 backlog=listening.backlog,
                 reuseport=listening.reuseport,
                 beside=listening.addresses(),
             )
+            for bound in opened:
+                bound.listen = listen
+                bound.scheme = "https" if config.tls_of(listen) else "http"
+            sockets += opened
     except BaseException:
         for bound in sockets:
             bound.close()
         raise
-    if config.tls.wanted:
-        for bound in sockets:
-            bound.scheme = "https"
     return sockets
 
 

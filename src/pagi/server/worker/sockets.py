@@ -36,6 +36,8 @@ class BoundSocket:
         sock: the socket; listening and non-blocking.
         kind: ``"tcp"`` or ``"unix"``.
         shared: whether it has SO_REUSEPORT, so that more can listen on its address.
+        listen: what the configuration says of it.
+        scheme: ``"https"`` if it speaks TLS.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class BoundSocket:
         self.sock = sock
         self.kind: SocketKind = "unix" if sock.family == socket.AF_UNIX else "tcp"
         self.shared = shared
+        self.listen: Listen | None = None
         self.scheme = "http"
         self._owned: tuple[str, tuple[int, int], int] | None = None
         if owned_path is not None:
@@ -206,9 +209,11 @@ def bind_beside(bound: BoundSocket, backlog: int) -> BoundSocket:
         sock.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY)
     )
     try:
-        return BoundSocket(_listen_tcp(sock.family, address, backlog, True, v6only), shared=True)
+        beside = BoundSocket(_listen_tcp(sock.family, address, backlog, True, v6only), shared=True)
     except OSError as error:
         raise _explain(error, *address[:2]) from None
+    beside.listen, beside.scheme = bound.listen, bound.scheme
+    return beside
 
 
 def _close_all(sockets: list[socket.socket]) -> None:

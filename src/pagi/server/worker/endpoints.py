@@ -1,0 +1,251 @@
+"""`Endpoints`: what the connections of a worker share, listener by listener.
+
+Listeners differ in the role they have and in their options of TLS. Those that agree in both share
+one `Endpoint`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from time import monotonic, perf_counter
+from typing import Any, Final, NamedTuple, TypeAlias
+
+from pagi.interface.callables import App
+from pagi.protocol.connection import DefaultFields
+from pagi.protocol.http2.engine import AVAILABLE
+from pagi.protocol.http2.limits import HTTP2Limits
+from pagi.server.config import Config
+from pagi.server.config.tls import TLS
+from pagi.server.connection.context import Clock, ConnectionContext
+from pagi.server.exchange.service import Service
+from pagi.server.exchange.validation import check_message
+from pagi.server.worker.access_log import AccessLog
+from pagi.server.worker.lifespan import Lifespan
+from pagi.server.worker.redirect import redirect_to_https
+from pagi.server.worker.sockets import BoundSocket
+from pagi.server.worker.tls import Certificates
+from pagi.server.worker.transports import TLSTransports, Transports, has_fast_tls
+
+__all__ = ["Endpoint", "Endpoints"]
+
+_HTTPS_PORT: Final = 443
+
+_Key: TypeAlias = tuple[bool, TLS | None]
+
+
+class Endpoint(NamedTuple):
+    """What the connections of one sort of listeners share.
+
+    Attributes:
+        context: of their drivers.
+        transports: makes their transports.
+    """
+
+    context: ConnectionContext
+    transports: Transports
+
+
+class Endpoints:
+    """Makes the endpoints of the listeners; reads their certificates at once.
+
+    Args:
+        config: the whole configuration.
+        sockets: the listeners.
+        logger: told of renewed certificates.
+
+    Attributes:
+        connections: those that are open, of all listeners.
+        clock: coarse time.
+        defaults: fields added to every response.
+        services: the application's side, and beside it that of redirects if there are any.
+
+    Raises:
+        StartError: a certificate is missing or wrong.
+    """
+
+    def __init__(
+        self, config: Config, sockets: Sequence[BoundSocket], logger: logging.Logger
+    ) -> None:
+        self._config = config
+        self._sockets = sockets
+        self.connections: set[Any] = set()
+        self.clock = Clock(monotonic())
+        self.defaults = DefaultFields(server=config.headers.server_header.encode("latin-1"))
+        self.services: list[Service] = []
+        self._http2 = _http2_limits(config)
+        self._made: dict[_Key, Endpoint] = {}
+        alpn = ("h2", "http/1.1") if self._http2 is not None else ("http/1.1",)
+        self._certificates = {
+            tls: Certificates(tls, alpn, logger)
+            for tls in dict.fromkeys(self._key(bound)[1] for bound in sockets)
+            if tls is not None
+        }
+
+    def _key(self, bound: BoundSocket) -> _Key:
+        if bound.listen is None:
+            return False, self._config.tls if self._config.tls.wanted else None
+        return bound.listen.role == "redirect", self._config.tls_of(bound.listen)
+
+    def open(
+        self,
+        app: App,
+        loop: asyncio.AbstractEventLoop,
+        lifespan: Lifespan,
+        log: AccessLog | None,
+    ) -> None:
+        """Make the application's side.
+
+        Args:
+            app: the application.
+            loop: the running loop.
+            lifespan: which has completed its startup.
+            log: written at the end of each exchange.
+        """
+        self._log = log
+        self.services.append(_make_service(self._config, app, loop, lifespan, log))
+        if any(self._key(bound)[0] for bound in self._sockets):
+            redirect = redirect_to_https(self._redirect_port())
+            self.services.append(_redirecting_service(self._config, redirect, loop, log))
+        for service in self.services:
+            service.runner.prepare()
+
+    def _redirect_port(self) -> int:
+        configured = self._config.listening.redirect_port
+        ports = (bound.port for bound in self._sockets if bound.scheme == "https")
+        return configured or next(filter(None, ports), _HTTPS_PORT)
+
+    def endpoint(
+        self,
+        bound: BoundSocket,
+        open_transports: type[Transports],
+        closed: Callable[[], None],
+    ) -> Endpoint:
+        """Return the endpoint of a listener.
+
+        Args:
+            bound: the listener.
+            open_transports: makes those of plain connections.
+            closed: called when a connection is gone from `connections`.
+        """
+        key = self._key(bound)
+        if key not in self._made:
+            redirects, tls = key
+            context = self._context(self.services[redirects], tls is not None, closed)
+            self._made[key] = Endpoint(context, self._transports(context, tls, open_transports))
+        return self._made[key]
+
+    def _context(
+        self, service: Service, encrypted: bool, closed: Callable[[], None]
+    ) -> ConnectionContext:
+        config = self._config
+        return ConnectionContext(
+            service,
+            self.clock,
+            self.defaults,
+            self.connections,
+            http1=config.http1,
+            http2=self._http2,
+            http2_settings=config.http2,
+            timeouts=config.timeouts,
+            flow=config.flow,
+            max_connections=config.listening.connection_limit(),
+            shutdown_grace=config.process.shutdown_grace,
+            scheme="https" if encrypted else "http",
+            log_rejected=None if self._log is None else self._log.log_rejected,
+            closed=closed,
+        )
+
+    def _transports(
+        self, context: ConnectionContext, tls: TLS | None, open_transports: type[Transports]
+    ) -> Transports:
+        loop = context.service.loop
+        if tls is None:
+            return open_transports(loop, context)
+        # aiofastnet 1.2 ends the whole process when a context has a callback for names: it makes
+        # OpenSSL's connection without the Python object that the callback looks for.
+        fast = has_fast_tls(self._config.process.transports) and not tls.sni
+        certificates = self._certificates[tls]
+        return TLSTransports(loop, context, certificates, tls.handshake_timeout, fast)
+
+    def renew(self) -> None:
+        """Look whether files of certificates have changed; called once a second."""
+        for certificates in self._certificates.values():
+            certificates.renew()
+
+    def begin_draining(self) -> None:
+        """Make the beginning of a stop visible on every open scope."""
+        for service in self.services:
+            service.begin_draining()
+
+    @property
+    def tasks(self) -> list[asyncio.Task[Any]]:
+        """Those of applications that have not ended."""
+        return [task for service in self.services for task in service.runner.tasks]
+
+    def cancel_forsaken(self) -> None:
+        """Cancel the applications that missed the end of their exchange."""
+        for service in self.services:
+            service.runner.cancel_forsaken()
+
+    def close_services(self) -> None:
+        """Release what the application's side holds; its tasks have ended or are given up."""
+        for service in self.services:
+            service.runner.close()
+            service.files.close()
+
+    def close_transports(self) -> None:
+        """Release what the transports share; they are all gone."""
+        for endpoint in self._made.values():
+            endpoint.transports.close()
+
+
+def _make_service(
+    config: Config,
+    app: App,
+    loop: asyncio.AbstractEventLoop,
+    lifespan: Lifespan,
+    log: AccessLog | None,
+) -> Service:
+    interface = config.application.interface
+    return Service(
+        app,
+        loop,
+        flow=config.flow,
+        state=lifespan.state,
+        context=lifespan.context,
+        root_path=config.application.root_path,
+        native=None if interface == "auto" else interface == "pagi",
+        sse=config.sse,
+        websocket=config.websocket,
+        websocket_limits=config.websocket_limits,
+        log_access=None if log is None else log.log,
+        time=perf_counter,
+        check=check_message if config.application.validate_events else None,
+    )
+
+
+def _redirecting_service(
+    config: Config, app: App, loop: asyncio.AbstractEventLoop, log: AccessLog | None
+) -> Service:
+    return Service(
+        app,
+        loop,
+        flow=config.flow,
+        log_access=None if log is None else log.log,
+        time=perf_counter,
+    )
+
+
+def _http2_limits(config: Config) -> HTTP2Limits | None:
+    """Return the limits of HTTP/2, those of HTTP/1 where they mean the same; None for none."""
+    if not config.listening.http2 or not AVAILABLE:
+        return None
+    return replace(
+        config.http2_limits,
+        max_header_count=config.http1.max_header_count,
+        max_target_size=config.http1.max_target_size,
+        max_body_size=config.http1.max_body_size,
+    )
