@@ -127,6 +127,12 @@ BARS: tuple[Bar, ...] = (
     ratio("idle WebSocket", "websocket-idle", 1.0, "uvicorn", unit="KiB"),
     ratio("idle WebSocket, compressing", "websocket-idle-deflate", 1.0, "uvicorn", unit="KiB"),
     ratio("a new TCP connection per request", "connect", 0.6, "uvicorn"),
+    best_peer("hello over HTTP/2", "h2c", 0.5),
+    best_peer("hello over HTTP/2 and TLS", "h2", 0.5),
+    best_peer("hello over TLS, kept", "https", 0.7),
+    ratio("hello over TLS, kept", "https", 0.7, "nginx"),
+    ratio("a TLS handshake per request", "handshake", 1.1, "granian"),
+    best_peer("download of 10 MiB over HTTP/2", "h2-download"),
     ratio("start to first answer", "start", 1.0, "uvicorn", unit="ms"),
 )
 

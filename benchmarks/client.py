@@ -8,6 +8,9 @@ import socket
 import time
 from typing import TYPE_CHECKING
 
+from benchmarks import programs
+from benchmarks.scenarios import Wire
+
 if TYPE_CHECKING:
     from benchmarks.processes import ServerProcess
     from benchmarks.scenarios import Scenario
@@ -49,7 +52,10 @@ def await_answer(server: ServerProcess, scenario: Scenario, port: int) -> float:
     drops = 0
     while time.monotonic() < deadline:
         try:
-            status, body = _ask(port, request)
+            if scenario.wire is Wire.PLAIN:
+                status, body = _ask(port, request)
+            else:
+                status, body = programs.ask(scenario, port)
         except (OSError, http.client.HTTPException) as error:
             if server.ended():
                 raise WrongAnswerError(f"ended at start: {server.last_words()}") from error

@@ -6,11 +6,13 @@ import contextlib
 import functools
 import json
 import subprocess
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmarks.outcome import Outcome
 from benchmarks.processes import pinned
+from benchmarks.programs import load_command, parse_h2load, parse_wrk
+from benchmarks.scenarios import Wire
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -22,20 +24,6 @@ SOURCES = Path(__file__).parent
 PROGRAMS = ("floor", "floor_messages", "load", "load_messages")
 PATIENCE_SECONDS = 30.0
 """How much longer than asked the load generator may take; it has time-outs of its own."""
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What the load generator saw: right answers, latencies in microseconds, failures by kind."""
-
-    requests: int
-    seconds: float
-    p50: int
-    p99: int
-    reopened: int
-    client_processor: float
-    errors: dict[str, int]
-    sample: str
 
 
 def compile_programs(directory: Path) -> None:
@@ -117,11 +105,21 @@ class LoadGenerator:
             yield held.exchange
 
     def _request(self, scenario: Scenario, port: int, seconds: float) -> Outcome:
+        if scenario.wire is not Wire.PLAIN:
+            return self._by_others(scenario, port, seconds)
         mode = "close" if scenario.close else "keep"
         command = self._command(scenario, port, scenario.connections, seconds, mode)
         with self._started(command) as process:
             output, _ = process.communicate(timeout=seconds + PATIENCE_SECONDS)
         return _parse(output)
+
+    def _by_others(self, scenario: Scenario, port: int, seconds: float) -> Outcome:
+        log = self._scratch / "latencies"
+        with self._started(load_command(scenario, port, seconds, log)) as process:
+            output, _ = process.communicate(timeout=seconds + PATIENCE_SECONDS)
+        if scenario.wire is Wire.HTTPS:
+            return parse_wrk(output, scenario)
+        return parse_h2load(output, log, scenario)
 
     @contextlib.contextmanager
     def holding(self, scenario: Scenario, port: int, connections: int) -> Iterator[HeldConnections]:

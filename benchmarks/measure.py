@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.apps import SITE_VARIABLE, pattern
+from benchmarks.certificate import make_certificate
 from benchmarks.client import WrongAnswerError, await_answer
 from benchmarks.load import LoadGenerator, Outcome, compile_programs
 from benchmarks.processes import Cores, ServerProcess, free_port, reset_peak, usage
@@ -48,6 +49,7 @@ class Bench:
         for name, size in FILE_SIZES.items():
             (self._site / name).write_bytes(pattern(size))
         compile_programs(scratch)
+        make_certificate(scratch)
         self._load = LoadGenerator(scratch, cores.load, scratch)
 
     def sample(self, server: Server, scenario: Scenario, number: int) -> Sample:

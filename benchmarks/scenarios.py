@@ -57,6 +57,20 @@ class Kind(enum.Enum):
     START = "ms"
 
 
+class Wire(enum.Enum):
+    """What is spoken on the connection."""
+
+    PLAIN = "HTTP/1.1"
+    HTTPS = "HTTP/1.1 over TLS"
+    H2C = "HTTP/2, prior knowledge"
+    H2 = "HTTP/2 over TLS"
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether it is over TLS."""
+        return self in (Wire.HTTPS, Wire.H2)
+
+
 class Files(enum.Enum):
     """Which static file a scenario asks for."""
 
@@ -76,6 +90,8 @@ class Scenario:
         streamed: Whether the answer comes in chunks of unknown total length.
         close: Whether each request has a connection of its own.
         messages: What is exchanged on connections that stay open.
+        wire: What is spoken.
+        streams: How many requests are under way on each connection.
     """
 
     name: str
@@ -93,6 +109,8 @@ class Scenario:
     file: Files | None = None
     needs: str = ""
     messages: Messages | None = None
+    wire: Wire = Wire.PLAIN
+    streams: int = 1
 
     @property
     def counted(self) -> str:
@@ -103,6 +121,13 @@ class Scenario:
     def unit(self) -> str:
         """The unit of the figure."""
         return f"{self.kind.value}/{self.counted}" if self.kind is Kind.LOAD else self.kind.value
+
+    @property
+    def programs(self) -> tuple[str, ...]:
+        """The clients of others that ask and load."""
+        if self.wire is Wire.PLAIN:
+            return ()
+        return "curl", "wrk" if self.wire is Wire.HTTPS else "h2load"
 
     @property
     def compared(self) -> bool:
@@ -300,6 +325,39 @@ SCENARIOS: tuple[Scenario, ...] = (
         connections=5000,
         kind=Kind.IDLE,
         messages=Messages(flow=Flow.DEFLATE, size=2048),
+    ),
+    Scenario(
+        name="h2c",
+        title="hello, HTTP/2 without TLS, 16 connections with 16 streams",
+        answer=HELLO,
+        connections=16,
+        streams=16,
+        wire=Wire.H2C,
+    ),
+    Scenario(
+        name="h2",
+        title="hello, HTTP/2 over TLS, 16 connections with 16 streams",
+        answer=HELLO,
+        connections=16,
+        streams=16,
+        wire=Wire.H2,
+    ),
+    Scenario(
+        name="h2-download",
+        title="download of 10 MiB from memory over HTTP/2 and TLS",
+        target="/download",
+        answer=pattern(BIG_SIZE),
+        connections=4,
+        wire=Wire.H2,
+    ),
+    Scenario(name="https", title="hello, HTTP/1.1 over TLS, kept", answer=HELLO, wire=Wire.HTTPS),
+    Scenario(
+        name="handshake",
+        title="hello, a new TLS connection per request",
+        answer=HELLO,
+        connections=16,
+        close=True,
+        wire=Wire.HTTPS,
     ),
     Scenario(name="start", title="start to first answer", answer=HELLO, kind=Kind.START),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 from dataclasses import dataclass
@@ -41,6 +42,9 @@ def contestants(
             needs = "starlette"
         if needs and not distribution_version(needs):
             reason = f"{needs} is not installed"
+        missing = [name for name in scenario.programs if not shutil.which(name)]
+        if missing:
+            reason = f"{' and '.join(missing)} not installed here"
         if reason:
             reasons[server.name] = reason
         else:

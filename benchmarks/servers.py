@@ -15,8 +15,9 @@ import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from benchmarks.certificate import CERTIFICATE, KEY
 from benchmarks.messages import Flow
-from benchmarks.scenarios import SCENARIO_NAMES, SCENARIOS, Kind, Scenario
+from benchmarks.scenarios import SCENARIO_NAMES, SCENARIOS, Kind, Scenario, Wire
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -38,6 +39,13 @@ def _omitted(reason: str, flows: Iterable[Flow]) -> dict[str, str]:
     }
 
 
+def _silent(reason: str, *wires: Wire) -> dict[str, str]:
+    """Returns the reason for each scenario on such wires."""
+    return {scenario.name: reason for scenario in SCENARIOS if scenario.wire in wires}
+
+
+H2_OMITTED = _silent("speaks no HTTP/2", Wire.H2C, Wire.H2)
+TLS_OMITTED = _silent("is measured without TLS", Wire.HTTPS) | H2_OMITTED
 LOG_OMITTED = {"access-log": "has no access log"}
 WEBSOCKET_OMITTED = _omitted("has no WebSocket", set(Flow) - {Flow.EVENTS})
 DEFLATE_OMITTED = _omitted("does not compress WebSocket messages", {Flow.DEFLATE})
@@ -72,6 +80,18 @@ class Start:
     def logging(self) -> bool:
         """Whether the access log is on."""
         return self.scenario.access_log
+
+    @property
+    def wire(self) -> Wire:
+        """What is to be spoken."""
+        return self.scenario.wire
+
+    def tls(self, certificate: str, key: str) -> list[str]:
+        """Returns the arguments for TLS, under the names that a server has for them."""
+        if not self.wire.encrypted:
+            return []
+        files = str(self.programs / CERTIFICATE), str(self.programs / KEY)
+        return [certificate, files[0], key, files[1]]
 
     @property
     def deflating(self) -> bool:
@@ -158,6 +178,7 @@ def _pagi(start: Start) -> list[str]:
     return _module(
         *("pagi", "run", APP, "--host", HOST, "--port", str(start.port)),
         *(log if start.logging else ["--no-access-log"]),
+        *start.tls("--ssl-cert", "--ssl-key"),
     )
 
 
@@ -168,6 +189,7 @@ def _uvicorn(http: str) -> Callable[[Start], list[str]]:
             *("uvicorn", APP, "--host", HOST, "--port", str(start.port)),
             *("--http", http, "--loop", "uvloop", "--timeout-keep-alive", "75"),
             *(log if start.logging else ["--no-access-log", "--log-level", "warning"]),
+            *start.tls("--ssl-certfile", "--ssl-keyfile"),
         )
 
     return command
@@ -178,6 +200,7 @@ def _hypercorn(start: Start) -> list[str]:
         *("hypercorn", APP, "--bind", f"{HOST}:{start.port}"),
         *("--worker-class", "uvloop", "--keep-alive", "75"),
         *(["--access-logfile", "-"] if start.logging else []),
+        *start.tls("--certfile", "--keyfile"),
     )
 
 
@@ -188,6 +211,7 @@ def _granian(start: Start) -> list[str]:
         *("--workers", "1", "--loop", "uvloop", "--backlog", "8192", "--backpressure", "8192"),
         *(static if start.scenario.file else []),
         *(["--access-log"] if start.logging else ["--no-access-log", "--log-level", "warning"]),
+        *start.tls("--ssl-certificate", "--ssl-keyfile"),
     )
 
 
@@ -197,6 +221,8 @@ def _gunicorn(start: Start) -> list[str]:
         *("--workers", "1", "--asgi-loop", "uvloop", "--keep-alive", "75"),
         *("--worker-connections", "10000", "--log-level", "warning"),
         *(["--access-logfile", "-"] if start.logging else []),
+        *("--http-protocols", "h2,h1", "--http2-cleartext", "prior-knowledge"),
+        *start.tls("--certfile", "--keyfile"),
     )
 
 
@@ -204,6 +230,7 @@ def _h2corn(start: Start) -> list[str]:
     return _module(
         *("h2corn", APP, "--bind", f"{HOST}:{start.port}", "--timeout-keep-alive", "75"),
         "--access-log" if start.logging else "--no-access-log",
+        *start.tls("--certfile", "--keyfile"),
     )
 
 
@@ -214,6 +241,7 @@ def _peregrine(start: Start) -> list[str]:
         *(["--static-dir", f"/static={start.site}"] if start.scenario.file else []),
         *(["--access-log"] if start.logging else ["--log-level", "warning"]),
         *(["--ws-compress"] if start.deflating else []),
+        *start.tls("--tls-cert", "--tls-key"),
         APP,
     )
 
@@ -261,17 +289,29 @@ http {{
     uwsgi_temp_path {scratch}/nginx-uwsgi;
     scgi_temp_path {scratch}/nginx-scgi;
     server {{
-        listen 127.0.0.1:{port} backlog=4096;
+        listen 127.0.0.1:{port} backlog=4096 {wire};
+        {tls}
+        location = / {{ default_type text/plain; return 200 "Hello, World!"; }}
         location /static/ {{ alias {site}/; }}
     }}
 }}
 """
 
 
+NGINX_WIRES = {Wire.PLAIN: "", Wire.HTTPS: "ssl", Wire.H2C: "http2", Wire.H2: "ssl http2"}
+
+
 def _nginx(start: Start) -> list[str]:
     configuration = start.scratch / "nginx.conf"
+    tls = start.tls("ssl_certificate", "ssl_certificate_key")
     configuration.write_text(
-        NGINX_CONFIGURATION.format(scratch=start.scratch, port=start.port, site=start.site)
+        NGINX_CONFIGURATION.format(
+            scratch=start.scratch,
+            port=start.port,
+            site=start.site,
+            wire=NGINX_WIRES[start.wire],
+            tls="{} {}; {} {};".format(*tls) if tls else "",
+        )
     )
     return [shutil.which("nginx") or "nginx", "-c", str(configuration)]
 
@@ -311,6 +351,7 @@ SERVERS: tuple[Server, ...] = (
             scenario.name
             for scenario in SCENARIOS
             if scenario.kind is Kind.LOAD
+            and scenario.wire is Wire.PLAIN
             and scenario.name not in ("json", "json-stdlib", "access-log")
         ),
         files="sendfile",
@@ -336,11 +377,13 @@ SERVERS: tuple[Server, ...] = (
         name="uvicorn",
         command=_uvicorn("httptools"),
         distributions=("uvicorn", "httptools", "websockets", "uvloop"),
+        omits=H2_OMITTED,
     ),
     Server(
         name="uvicorn-zttp",
         command=_uvicorn("zttp"),
         distributions=("uvicorn", "zttp", "websockets", "uvloop"),
+        omits=H2_OMITTED,
     ),
     Server(
         name="hypercorn",
@@ -376,33 +419,33 @@ SERVERS: tuple[Server, ...] = (
         name="freastal",
         command=_freastal,
         distributions=("freastal",),
-        omits=LOG_OMITTED | WEBSOCKET_OMITTED | EVENTS_OMITTED,
+        omits=LOG_OMITTED | WEBSOCKET_OMITTED | EVENTS_OMITTED | TLS_OMITTED,
     ),
     Server(
         name="socketify",
         command=_socketify,
         distributions=("socketify",),
-        omits=LOG_OMITTED,
+        omits=LOG_OMITTED | TLS_OMITTED,
     ),
     Server(
         name="m0serve",
         command=_m0serve,
         distributions=("m0serve",),
-        omits={"websocket-64k": "takes no message of 64 KiB"} | DEFLATE_OMITTED,
+        omits={"websocket-64k": "takes no message of 64 KiB"} | DEFLATE_OMITTED | TLS_OMITTED,
         files="--static",
     ),
     Server(
         name="fastpysgi",
         command=_fastpysgi,
         distributions=("fastpysgi",),
-        omits=LOG_OMITTED | WEBSOCKET_OMITTED,
+        omits=LOG_OMITTED | WEBSOCKET_OMITTED | TLS_OMITTED,
     ),
     Server(
         name="nginx",
         command=_nginx,
         role=Role.REFERENCE,
         program="nginx",
-        only=("file-100k", "file-10m"),
+        only=("file-100k", "file-10m", "h2c", "h2", "https", "handshake"),
         files="sendfile",
     ),
 )
