@@ -117,7 +117,7 @@ class LoadGenerator:
         log = self._scratch / "latencies"
         with self._started(load_command(scenario, port, seconds, log)) as process:
             output, _ = process.communicate(timeout=seconds + PATIENCE_SECONDS)
-        if scenario.wire is Wire.HTTPS:
+        if scenario.wire is Wire.HTTPS and not scenario.close:
             return parse_wrk(output, scenario)
         return parse_h2load(output, log, scenario)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import ssl
+from functools import cached_property
 from typing import Any, Final
 
 __all__ = ["ServerContext", "tls_extension"]
@@ -39,8 +40,9 @@ class ServerContext(ssl.SSLContext):
 
     certificate: str | None = None
 
+    @cached_property
     def suites(self) -> dict[str, int]:
-        """Return the numbers of the cipher suites, by OpenSSL's names."""
+        """The numbers of the cipher suites, by OpenSSL's names; they are settled when asked for."""
         return {suite["name"]: suite["id"] & 0xFFFF for suite in self.get_ciphers()}
 
 
@@ -80,7 +82,7 @@ def _describe(tls: Any) -> dict[str, Any]:
         "client_cert_name": _name(tls.getpeercert() or {}) if chain else None,
         "client_cert_error": None,  # a certificate that is not right does not get this far
         "tls_version": _VERSIONS.get(tls.version()),
-        "cipher_suite": context.suites().get(cipher[0]) if own and cipher else None,
+        "cipher_suite": context.suites.get(cipher[0]) if own and cipher else None,
     }
 
 
