@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 import re
 import shutil
@@ -25,13 +26,17 @@ FLAGS = (
 )  # fmt: skip
 
 
+#: Those of calls, which all pages of a browser send over one connection.
+_numbers = itertools.count(1)
+
+
 class Page:
     """One page of the browser."""
 
     def __init__(self, connection: ClientConnection, session: str) -> None:
         self._connection = connection
         self._session = session
-        self._number = 0
+        self._target = ""
         #: What went wrong in the page: exceptions, refused resources, violated policies.
         self.troubles: list[str] = []
         for domain in ("Page", "Runtime", "Log"):
@@ -39,10 +44,15 @@ class Page:
 
     def call(self, method: str, **parameters: Any) -> dict[str, Any]:
         """Call a method of the protocol and return its result."""
-        self._number += 1
-        number = self._number
-        message = {"id": number, "sessionId": self._session, "method": method}
-        self._connection.send(json.dumps({**message, "params": parameters}))
+        return self._ask({"sessionId": self._session, "method": method, "params": parameters})
+
+    def _browser(self, method: str, **parameters: Any) -> dict[str, Any]:
+        """Call a method that concerns the whole browser."""
+        return self._ask({"method": method, "params": parameters})
+
+    def _ask(self, message: dict[str, Any]) -> dict[str, Any]:
+        number = next(_numbers)
+        self._connection.send(json.dumps({**message, "id": number}))
         while True:
             answer = json.loads(self._connection.recv(TIMEOUT))
             if answer.get("id") == number:
@@ -59,6 +69,18 @@ class Page:
         elif event.get("method") == "Log.entryAdded" and parameters["entry"]["level"] == "error":
             entry = parameters["entry"]
             self.troubles.append(f"{entry['text']} {entry.get('url', '')}")
+
+    def open_tab(self) -> Page:
+        """Open another page of the same browser."""
+        target = self._browser("Target.createTarget", url="about:blank")["targetId"]
+        answer = self._browser("Target.attachToTarget", targetId=target, flatten=True)
+        page = Page(self._connection, answer["sessionId"])
+        page._target = target
+        return page
+
+    def close_tab(self) -> None:
+        """Close a page that `open_tab` has opened, as a user would."""
+        self._browser("Target.closeTarget", targetId=self._target)
 
     def run(self, script: str) -> Any:
         """Evaluate an expression, wait for its promise, and return its value."""
@@ -105,13 +127,13 @@ class Page:
 
 
 @contextmanager
-def browser(folder: Path) -> Iterator[Page]:
+def browser(folder: Path, *flags: str) -> Iterator[Page]:
     """Run a browser that knows nothing yet and give its only page."""
     assert CHROMIUM is not None
     log = folder / "chromium.log"
     with log.open("wb") as errors:
         process = subprocess.Popen(
-            [CHROMIUM, *FLAGS, f"--user-data-dir={folder / 'profile'}", "about:blank"],
+            [CHROMIUM, *FLAGS, *flags, f"--user-data-dir={folder / 'profile'}", "about:blank"],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=errors,

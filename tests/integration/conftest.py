@@ -167,7 +167,7 @@ def _port_of(process: subprocess.Popen[bytes], log: Path) -> int:
     text = ""
     while monotonic() < end:
         text = log.read_text(encoding="utf-8")
-        if match := re.search(r"(?:serving|listening) on http://[^\s:]+:(\d+)", text):
+        if match := re.search(r"(?:serving|listening) on https?://[^\s:]+:(\d+)", text):
             return int(match[1])
         try:
             process.wait(0.05)
