@@ -20,7 +20,9 @@ from typing import Any, Final
 
 import pagi
 from tests.conftest import LOOP, TRANSPORTS
+from tests.server.attacks.tls_wire import TLSWire
 from tests.server.attacks.wire import Answer, Wire, get
+from tests.server.certificates import client_context
 
 __all__ = ["Process", "Recorder", "Site", "attacked", "process"]
 
@@ -108,8 +110,13 @@ class Site:
         return self.server.port
 
     async def open(self, receive_buffer: int | None = None) -> Wire:
-        """Open a connection."""
-        return await Wire.open(self.port, receive_buffer)
+        """Open a connection, over TLS if the second listener speaks it."""
+        *_, last = self.server.sockets
+        if last.scheme == "http":
+            return await Wire.open(self.port, receive_buffer)
+        assert last.port is not None
+        wire = await TLSWire.open(last.port, receive_buffer)
+        return await wire.shake_hands(client_context("h2"))
 
     async def refused(self, data: bytes) -> Answer:
         """Send ``data``, and what would be served if the server read on; read the refusal.
@@ -175,7 +182,7 @@ async def attacked(
                 "env": "production",
                 "lifespan": "off",
                 "transports": TRANSPORTS,
-                **({} if "socket" in options else {"port": 0}),
+                **({} if {"socket", "listen"} & options.keys() else {"port": 0}),
                 **options,
             }
             async with pagi.serve(app, **options) as server:

@@ -11,7 +11,7 @@ import socket
 import struct
 from collections.abc import Callable
 from types import TracebackType
-from typing import Final
+from typing import Final, Self
 
 __all__ = ["Answer", "Wire", "eventually", "get"]
 
@@ -52,7 +52,7 @@ class Wire:
         self.ended = False
 
     @classmethod
-    async def open(cls, address: int | str, receive_buffer: int | None = None) -> Wire:
+    async def open(cls, address: int | str, receive_buffer: int | None = None) -> Self:
         """Connect to a local port or a Unix socket.
 
         Args:
