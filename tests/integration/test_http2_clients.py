@@ -1,4 +1,4 @@
-"""What clients of HTTP/2 get to see: curl, nghttp, h2load, httpx."""
+"""What clients of HTTP/2 get to see: curl, nghttp, h2load, httpx, httpx2."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ import shutil
 from typing import Any
 
 import httpx
+import httpx2
 import pytest
 
 from tests.integration.conftest import Serving
 from tests.server.certificates import certificates, client_context
+from tests.server.http2_client import connect_http2
 
 pytestmark = pytest.mark.once
 
@@ -91,9 +93,10 @@ async def test_an_upgrade_that_is_not_offered(serving: Serving) -> None:
         assert "< HTTP/1.1 200" in talk
 
 
-async def test_httpx(serving: Serving) -> None:
+@pytest.mark.parametrize("library", [httpx, httpx2], ids=["httpx", "httpx2"])
+async def test_httpx(library: Any, serving: Serving) -> None:
     async with serving(app, **CERT.options) as server:
-        async with httpx.AsyncClient(http2=True, verify=client_context("h2")) as client:
+        async with library.AsyncClient(http2=True, verify=client_context("h2")) as client:
             base = f"https://localhost:{server.port}"
             answers = await asyncio.gather(
                 *(client.post(f"{base}/{number}", content=DATA) for number in range(20))
@@ -118,3 +121,14 @@ async def test_h2load(serving: Serving) -> None:
         found = re.search(r"(\d+) succeeded, (\d+) failed, (\d+) errored", out.decode())
         assert found is not None
         assert found.groups() == ("2000", "0", "0")
+
+
+async def test_the_h2_library(serving: Serving) -> None:
+    """Twenty uploads at a time that wait for credit, and a download under flow control."""
+    async with serving(app) as server, connect_http2(server) as client:
+        digests = await asyncio.gather(
+            *(client.ask(f"/{number}", method="POST", body=DATA) for number in range(20))
+        )
+        large = await client.ask("/large")
+    assert {answer.body for answer in digests} == {hashlib.sha256(DATA).hexdigest().encode()}
+    assert large.body == DATA
