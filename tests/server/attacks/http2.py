@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import hpack
-import pytest
 
 from tests.server.attacks.site import Site
 from tests.server.attacks.wire import PATIENCE, Wire
@@ -174,7 +173,6 @@ class Peer:
 @asynccontextmanager
 async def peer(site: Site, settings: bytes = b"") -> AsyncIterator[Peer]:
     """Open a connection and exchange SETTINGS."""
-    pytest.importorskip("ngh2")
     async with await site.open() as wire:
         client = Peer(wire)
         await client.send(PREFACE, frame("SETTINGS", payload=settings))

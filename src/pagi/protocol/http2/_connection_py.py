@@ -1,19 +1,20 @@
-"""`HTTP2Connection`: RFC 9113 without I/O, server side, over the engine libnghttp2.
+"""`HTTP2Connection`: RFC 9113 without I/O, server side.
 
-    bytes ──► FrameGuard ──► engine ──► its events ──► ours
-    calls ──► HTTP2Sender ─► engine ──► bytes, pulled by the driver
+    bytes ──► HTTP2Receiver ──► HTTP2Connection ──► events
+    calls ──► HTTP2Sender ────► FrameOutput ──────► bytes, pulled by the driver
 
-What the engine finds wrong it answers itself, when its output is pulled. So pulling has effects on
-streams too; they are kept, `pending` says so, and ``receive_data(b"", now)`` returns them.
+A stream is forgotten when its last frame has been pulled. So pulling has effects on streams; the
+numbers of those that are gone are in ``closed``.
 
 A violation of the peer that concerns one stream resets that stream. One that concerns the
-connection is answered by GOAWAY, and the engine is asked for nothing more.
+connection is answered by GOAWAY, and nothing is read any more.
 """
 
 from __future__ import annotations
 
+import re
 from base64 import urlsafe_b64decode
-from typing import Any, Final
+from typing import Final
 
 from pagi.protocol.connection import DefaultFields
 from pagi.protocol.errors import StreamError
@@ -28,19 +29,24 @@ from pagi.protocol.events import (
     StreamReset,
 )
 from pagi.protocol.http1.reasons import REASONS
+from pagi.protocol.http2._head_py import Head
+from pagi.protocol.http2._receiver_py import HTTP2Receiver
 from pagi.protocol.http2._request_py import read_request
-from pagi.protocol.http2._sender_py import HTTP2Sender
 from pagi.protocol.http2._stream_py import StreamState
 from pagi.protocol.http2.codes import (
-    ENHANCE_YOUR_CALM,
     ERROR_NAMES,
+    FRAME_SIZE_ERROR,
     NO_ERROR,
     PROTOCOL_ERROR,
+    REFUSED_STREAM,
+    STREAM_CLOSED,
     goaway_frame,
 )
-from pagi.protocol.http2.engine import AVAILABLE, TOO_LATE, events, settings_of
+from pagi.protocol.http2.faults import ConnectionFault, fault
+from pagi.protocol.http2.kinds import PING, RST_STREAM, SETTINGS
 from pagi.protocol.http2.limits import HTTP2Limits
 from pagi.protocol.http2.phases import DONE, GONE, HEAD, TUNNEL
+from pagi.protocol.http2.settings import own_settings
 
 __all__ = ["HTTP2Connection"]
 
@@ -49,19 +55,16 @@ _OPEN: Final = 0
 _ANNOUNCED: Final = 1
 _CLOSING: Final = 2
 
-# The kinds of the engine's events that come with each request: global names cost a look-up each.
-_REQUEST_RECEIVED: Any = events.RequestReceived if AVAILABLE else None
-_DATA_RECEIVED: Any = events.DataReceived if AVAILABLE else None
-_TRAILERS_RECEIVED: Any = events.TrailersReceived if AVAILABLE else None
-_STREAM_RESET: Any = events.StreamReset if AVAILABLE else None
-_STREAM_CLOSED: Any = events.StreamClosed if AVAILABLE else None
-_WINDOW_UPDATED: Any = events.WindowUpdated if AVAILABLE else None
-
+_LAST_POSSIBLE: Final = 2**31 - 1
 _KEEPALIVE: Final = b"pagi\0\0\0\1"
 _FAREWELL: Final = b"pagi\0\0\0\2"
 
+#: Members of a Priority field (RFC 9218 §4); others, and wrong ones, are passed over.
+_URGENCY: Final = re.compile(rb"(?:\A|,)[ \t]*u=([0-7])[ \t]*(?=[,;]|\Z)")
+_INCREMENTAL: Final = re.compile(rb"(?:\A|,)[ \t]*i(?:=\?1)?[ \t]*(?=[,;]|\Z)")
 
-class HTTP2Connection(HTTP2Sender):
+
+class HTTP2Connection(HTTP2Receiver):
     """The machine of one HTTP/2 connection, server side.
 
     Satisfies `pagi.protocol.connection.HTTPConnection`.
@@ -72,39 +75,41 @@ class HTTP2Connection(HTTP2Sender):
         pending: events wait that ``receive_data(b"", now)`` returns.
         peer_may_send: when ``finished``: the peer may be sending still, see `HTTP1Connection`.
         pinged: a PING of ours has not been answered yet.
-        greeted: the peer's first SETTINGS have come.
     """
 
     __slots__ = (
         "_end",
         "_events",
-        "_farewell_due",
         "_max_body_size",
+        "_peer_code",
+        "_priorities",
         "closed",
-        "greeted",
         "peer_may_send",
         "pending",
         "pinged",
     )
 
     def __init__(self, limits: HTTP2Limits, defaults: DefaultFields) -> None:
-        super().__init__(limits, defaults)
+        HTTP2Receiver.__init__(self, limits, defaults)
         self._events: list[Event] = []
         self._end: int = _OPEN
-        self._farewell_due = False
+        self._peer_code: int = NO_ERROR  # of the peer's GOAWAY
+        self._priorities: dict[int, bytes] = {}  # of streams that have not begun
         self.closed: list[int] = []
         self._max_body_size = limits.max_body_size
         self.pending = False
         self.peer_may_send = True
         self.pinged = False
-        self.greeted = False
 
     # --- beginning ---
 
     def begin(self) -> None:
         """Queue our SETTINGS; the peer's preface is still to come."""
-        self._engine.initiate_connection(settings_of(self._limits))
-        self._widen()
+        self._put(SETTINGS, 0, 0, own_settings(self._limits))
+        more = self._limits.connection_window_size - self._credit
+        if more > 0:
+            self._put_credit(0, more)
+            self._credit += more
 
     def begin_upgraded(self, settings: bytes, method: str) -> None:
         """Go on from HTTP/1.1 (RFC 7540 §3.2.1): the request that asked for it is on stream 1.
@@ -117,30 +122,32 @@ class HTTP2Connection(HTTP2Sender):
             ValueError: the settings are malformed.
         """
         payload = urlsafe_b64decode(settings + b"=" * (-len(settings) % 4))
-        self._engine.initiate_upgrade(
-            payload, local_settings=settings_of(self._limits), head_request=method == "HEAD"
-        )
-        self._guard.upgraded()
-        state = self._streams[1] = StreamState()
-        state.stream_id = 1
+        if len(payload) % 6:
+            raise ValueError("SETTINGS of a broken length")
+        try:
+            self._apply_settings(payload)
+        except ConnectionFault as error:
+            raise ValueError(error.detail) from None
+        self.begin()
+        state = self._new_stream(1, True)
         state.method = method
-        state.peer_done = True
-        self._widen()
+        self._highest = self.last_stream_id = 1
 
-    def _widen(self) -> None:
-        self._engine.set_local_window_size(self._limits.connection_window_size)
+    def _new_stream(self, stream_id: int, end: bool) -> StreamState:
+        state = StreamState()
+        state.stream_id = stream_id
+        state.peer_done = end
+        state.window = self._initial_window
+        state.credit = self._own_window
+        self._streams[stream_id] = state
+        return state
 
     # --- what the driver asks ---
 
     @property
     def idle(self) -> bool:
         """No stream is open and no part of a header section has arrived."""
-        return not self._streams and not self._guard.in_headers
-
-    @property
-    def in_headers(self) -> bool:
-        """A header section has begun and is not complete."""
-        return bool(self._guard.in_headers)
+        return not self._streams and not self.in_headers
 
     def is_open(self, stream_id: int) -> bool:
         """Whether the peer or we may send on a stream."""
@@ -161,27 +168,15 @@ class HTTP2Connection(HTTP2Sender):
     def receive_data(self, data: bytes, now: float) -> list[Event]:
         """Take bytes from the peer and return what they mean; see `HTTPConnection`."""
         if data and not self._over and not self.finished:
-            guard = self._guard
-            guard.refill(now)
-            accepted = guard.check(data)
-            self._feed(data if accepted == len(data) else data[:accepted])
-            if guard.error and not self._over:
-                self._fail(guard.error, guard.detail)
+            self._guard.refill(now)
+            try:
+                self._feed(data)
+            except ConnectionFault as error:
+                self._fail(error.code, error.detail)
         found = self._events
         self._events = []
         self.pending = False
         return found
-
-    def _feed(self, data: bytes) -> None:
-        engine = self._engine
-        try:
-            engine.receive_data(data)
-            self._translate(engine.events())
-        except Exception as error:  # it has given itself up
-            code = (
-                ENHANCE_YOUR_CALM if type(error).__name__.startswith("Denial") else PROTOCOL_ERROR
-            )
-            self._give_up(code, str(error).removeprefix("HTTP/2 engine error: "))
 
     def receive_eof(self, now: float) -> list[Event]:
         """Take the end of the peer's bytes: it has gone, an HTTP/2 peer does not half-close."""
@@ -192,56 +187,54 @@ class HTTP2Connection(HTTP2Sender):
         self.finished = True
         return [ConnectionEnded(0)]
 
-    def _translate(self, found: Any) -> None:
-        for event in found:
-            kind = type(event)
-            if kind is _REQUEST_RECEIVED:
-                self._begin(event.stream_id, event.headers, event.end_stream)
-            elif kind is _STREAM_CLOSED:
-                self._stream_closed(event.stream_id, event.error_code, event.local_error)
-            elif kind is _DATA_RECEIVED:
-                self._receive_body(event.stream_id, event.data, event.end_stream)
-            elif kind is _TRAILERS_RECEIVED:
-                self._receive_trailers(event.stream_id, event.headers)
-            elif kind is _STREAM_RESET:
-                self._stream_reset(event.stream_id, event.error_code)
-            elif kind is not _WINDOW_UPDATED:
-                self._translate_other(kind, event)
+    def _open(self, stream_id: int, head: Head, end: bool) -> None:
+        """A request begins."""
+        priority = self._priorities.pop(stream_id, None) if self._priorities else None
+        if self._end == _CLOSING:  # the peer had not heard of it yet: it will ask elsewhere
+            self._guard.closed(stream_id, True)
+            return
+        self.last_stream_id = stream_id
+        if not head.is_request():
+            self._reject(stream_id, PROTOCOL_ERROR)
+        elif len(self._streams) >= self._limits.max_concurrent_streams:
+            self._reject(stream_id, REFUSED_STREAM)
+        else:
+            state = self._new_stream(stream_id, end)
+            if head.priority is not None or priority is not None:
+                self._prioritize(state, priority or head.priority or b"")
+            self._begin(state, head)
 
-    def _translate_other(self, kind: Any, event: Any) -> None:
-        """Take what concerns the connection."""
-        if kind is events.SettingsReceived:
-            self.greeted = True
-        elif kind is events.PingAcknowledged:
-            self._pong(event.opaque_data)
-        elif kind is events.ConnectionClosed:
-            self._connection_closed(event.error_code)
-        elif kind is events.PriorityUpdateReceived:
-            state = self._streams.get(event.stream_id)
-            if state is not None:
-                state.ranked = True
+    def _reject(self, stream_id: int, code: int) -> None:
+        """Reset a stream that is not taken at all."""
+        self._guard.closed(stream_id, True)
+        self._put(RST_STREAM, 0, stream_id, code.to_bytes(4, "big"))
+        self._count_reply()
+        self._charge_reset()
 
-    def _begin(self, stream_id: int, headers: tuple[tuple[bytes, bytes], ...], end: bool) -> None:
-        state = StreamState()
-        state.stream_id = stream_id
-        state.peer_done = end
-        self._streams[stream_id] = state
+    def _begin(self, state: StreamState, head: Head) -> None:
         try:
-            self._events.append(read_request(state, headers, self._limits))
+            event = read_request(state, head, self._limits)
         except StreamError as error:
             self._refuse(state, error.status, error.detail, error.reason, None)
+            return
+        if event.content_length is not None:
+            if state.peer_done and event.content_length:
+                self._stop(state, PROTOCOL_ERROR, "the body is shorter than announced")
+                return
+            state.announced = event.content_length
+        self._events.append(event)
 
     def _receive_body(self, stream_id: int, data: bytes, end: bool) -> None:
         state = self._streams.get(stream_id)
-        if state is None:
-            return
         size = len(data)
+        if state is None:
+            self._owe(size)
+            return
         state.received += size
         if end:
             state.peer_done = True
         if state.phase == GONE or state.phase == DONE:
-            if size:
-                self._acknowledge(stream_id, size)
+            self._consume(state, size)
             return
         state.unread += size
         if state.phase == TUNNEL:
@@ -258,85 +251,104 @@ class HTTP2Connection(HTTP2Sender):
         if end:
             self._events.append(MessageComplete(stream_id, []))
 
-    def _receive_trailers(self, stream_id: int, headers: tuple[tuple[bytes, bytes], ...]) -> None:
-        state = self._streams.get(stream_id)
-        if state is None:
+    def _receive_trailers(self, state: StreamState, head: Head, end: bool) -> None:
+        """A second header section (RFC 9113 §8.1)."""
+        if state.phase == GONE:
             return
-        state.peer_done = True
-        if state.phase < TUNNEL:
-            fields = [(name, value) for name, value in headers]
-            self._events.append(MessageComplete(stream_id, fields))
+        if state.peer_done:
+            self._stop(state, STREAM_CLOSED, "HEADERS behind the end of the request")
+        elif not end or not head.is_trailer_section() or state.announced > 0:
+            self._stop(state, PROTOCOL_ERROR, "malformed trailers, or before the announced end")
+        else:
+            state.peer_done = True
+            if state.phase < TUNNEL:
+                self._events.append(MessageComplete(state.stream_id, head.fields))
+
+    # --- urgency (RFC 9218) ---
+
+    def _take_priority(self, payload: bytes) -> None:
+        """PRIORITY_UPDATE (RFC 9218 §7.1); it may come before its stream."""
+        if len(payload) < 4:
+            fault(FRAME_SIZE_ERROR, "PRIORITY_UPDATE that is too short")
+        stream_id = int.from_bytes(payload[:4], "big") & _LAST_POSSIBLE
+        if not stream_id:
+            fault(PROTOCOL_ERROR, "PRIORITY_UPDATE of stream 0")
+        state = self._streams.get(stream_id)
+        if state is not None:
+            self._prioritize(state, payload[4:])
+        elif stream_id > self._highest and stream_id & 1:
+            if len(self._priorities) >= self._limits.max_concurrent_streams:
+                self._priorities.clear()
+            self._priorities[stream_id] = payload[4:]
+
+    def _prioritize(self, state: StreamState, value: bytes) -> None:
+        urgency = _URGENCY.search(value)
+        state.ranked = True
+        self._set_urgency(
+            state,
+            state.urgency if urgency is None else int(urgency[1]),
+            _INCREMENTAL.search(value) is not None,
+        )
 
     # --- ends ---
 
-    def _stream_reset(self, stream_id: int, code: int) -> None:
+    def _peer_reset(self, state: StreamState, code: int) -> None:
         """The peer does not want the response any more."""
-        state = self._streams.get(stream_id)
-        if state is not None:
-            if state.phase < DONE:
-                detail = f"the peer reset the stream: {_error_name(code)}"
-                self._events.append(StreamReset(stream_id, "client_closed", detail))
-            state.phase = GONE
-            state.peer_done = True
-
-    def _stream_closed(self, stream_id: int, code: int, local_error: Any) -> None:
-        """Nothing more can be sent on a stream, for whatever reason: forget it."""
-        state = self._streams.pop(stream_id, None)
-        if state is None:
-            # Refused by the engine for a fault in its head, or because there are too many.
-            self._guard.closed(stream_id, code != NO_ERROR)
-            self._charge()
-            return
-        self.closed.append(stream_id)
-        self._guard.closed(stream_id, not state.peer_done)
-        if state.unread:
-            self._acknowledge(stream_id, state.unread)
         if state.phase < DONE:
-            if local_error is not None:
-                reason, detail = "server_error", f"the response could not be sent: {local_error}"
-            else:
-                reason, detail = "protocol_error", f"the stream was reset: {_error_name(code)}"
-                self._charge()
-            self._events.append(StreamReset(stream_id, reason, detail))
-            self.pending = True
+            detail = f"the peer reset the stream: {_error_name(code)}"
+            self._events.append(StreamReset(state.stream_id, "client_closed", detail))
+        state.phase = GONE
+        state.peer_done = True
+        self._drop(state)
+        self._forget(state)
 
-    def _charge(self) -> None:
-        """The peer made us reset a stream: that costs as much as if it had done so itself."""
-        guard = self._guard
-        if not guard.charge_reset() and not self._over:
-            self._fail(guard.error, guard.detail)
+    def _stop(self, state: StreamState, code: int, detail: str) -> None:
+        """The peer has broken a rule that ends the stream; that costs as much as a reset by it."""
+        if state.phase == GONE:
+            return
+        if state.phase < DONE:
+            self._events.append(StreamReset(state.stream_id, "protocol_error", detail))
+        self._reset(state, code)
+        self._charge_reset()
 
-    def _connection_closed(self, code: int) -> None:
-        """The engine has sent or received the last GOAWAY, and no stream is left."""
+    def _forget_ended(self) -> None:
+        """Forget the streams whose last frame has been pulled, if the peer's has come, too."""
+        ended, self._ended = self._ended, []
+        for state in ended:
+            state.parked = 0
+            if state.peer_done or state.phase == GONE:
+                self._forget(state)
+
+    def _forget(self, state: StreamState) -> None:
+        if self._streams.get(state.stream_id) is state:
+            del self._streams[state.stream_id]
+            self.closed.append(state.stream_id)
+            self._guard.closed(state.stream_id, not state.peer_done)
+            if state.unread:
+                self._owe(state.unread)
+
+    def _peer_leaves(self, code: int) -> None:
+        """GOAWAY: the peer opens no more streams; those that are open go on."""
+        self._peer_code = code
+        self._leaving = True
+
+    def _complete(self) -> None:
+        """The connection was to end, and its last stream has."""
         self._over = True
         self.finished = True
-        self._streams.clear()
-        if code != NO_ERROR and self._end != _CLOSING:
-            detail = f"the connection was ended: {_error_name(code)}"
+        if self._peer_code != NO_ERROR and self._end != _CLOSING:
+            detail = f"the connection was ended: {_error_name(self._peer_code)}"
             self._events.append(ConnectionFailed(0, "protocol_error", 0, detail))
             self.pending = True
 
     def _fail(self, code: int, detail: str) -> None:
-        """Answer a violation by GOAWAY; what was pulled in part is completed first."""
-        try:
-            self._engine.terminate_connection(code)
-            rest = self._engine.data_to_send()
-        except Exception:  # it has found something itself, and is beyond speaking
-            self._give_up(code, detail)
-        else:
-            self._shut(rest, detail)
-
-    def _give_up(self, code: int, detail: str) -> None:
-        """The engine has failed: say GOAWAY in its place."""
-        last = min(self._guard.last_stream_id, 2**31 - 1)
-        self._shut(goaway_frame(last, code, detail.encode("ascii", "replace")), detail)
-
-    def _shut(self, farewell: bytes, detail: str) -> None:
+        """Answer a violation by GOAWAY, behind the frames that are made already."""
+        last = goaway_frame(self.last_stream_id, code, detail.encode("ascii", "replace"))
         self._over = True
-        self._farewell = farewell
+        self._farewell = b"".join((*self._out, last))
+        self._out = []
         self._streams.clear()
         self._events.append(ConnectionFailed(0, "protocol_error", 0, detail))
-        self.pending = True
 
     def refuse(
         self,
@@ -377,13 +389,7 @@ class HTTP2Connection(HTTP2Sender):
         state = self._streams.get(stream_id)
         if state is not None and not self._over:
             state.unread -= size
-            self._acknowledge(stream_id, size)
-
-    def _acknowledge(self, stream_id: int, size: int) -> None:
-        try:
-            self._engine.acknowledge_received_data(size, stream_id)
-        except TOO_LATE:
-            pass
+            self._consume(state, size)
 
     # --- the end of the connection, in two steps (RFC 9113 §6.8) ---
 
@@ -397,60 +403,29 @@ class HTTP2Connection(HTTP2Sender):
             return
         if self._end == _OPEN and self.greeted:
             self._end = _ANNOUNCED
-            self._announce()
+            self._put_goaway(_LAST_POSSIBLE)
+            self._put(PING, 0, 0, _FAREWELL)
         else:
             self._end = _CLOSING
-            self._guard.accepting = False
-            try:
-                self._engine.send_goaway(NO_ERROR)
-            except TOO_LATE:
-                pass
+            self._leaving = True
+            self._put_goaway(self.last_stream_id)
+
+    def _put_goaway(self, last_stream_id: int) -> None:
+        frame = goaway_frame(last_stream_id, NO_ERROR)
+        self._out.append(frame)
+        self._out_size += len(frame)
 
     def ping(self) -> None:
         """Ask whether the peer is there."""
         if not self._over:
             self.pinged = True
-            self._ask(_KEEPALIVE)
-
-    def _announce(self) -> None:
-        try:
-            self._engine.send_shutdown_notice()
-            self._farewell_due = True
-        except TOO_LATE:
-            pass
-
-    def _ask(self, data: bytes) -> None:
-        try:
-            self._engine.ping(data)
-        except TOO_LATE:
-            pass
+            self._put(PING, 0, 0, _KEEPALIVE)
 
     def _pong(self, data: bytes) -> None:
         if data == _KEEPALIVE:
             self.pinged = False
         elif data == _FAREWELL and self._end == _ANNOUNCED:
             self.close()
-
-    # --- output ---
-
-    def _pull(self, limit: int | None) -> bytes:
-        if self._over:
-            return b""
-        engine = self._engine
-        try:
-            data: bytes = engine.data_to_send(limit)
-            found = engine.events()
-        except Exception as error:
-            self._give_up(PROTOCOL_ERROR, str(error))
-            return b""
-        if found:
-            self._translate(found)
-        if self._farewell_due:
-            # Only now: the engine would let the PING overtake what its answer is to confirm.
-            self._farewell_due = False
-            self._ask(_FAREWELL)
-            data += self._pull(None)
-        return data
 
 
 def _error_name(code: int) -> str:

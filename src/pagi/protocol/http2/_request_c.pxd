@@ -1,32 +1,14 @@
 cimport cython
 
 from pagi.protocol._events_c cimport RequestReceived
+from pagi.protocol.http2._head_c cimport Head
 from pagi.protocol.http2._stream_c cimport StreamState
 
-cdef dict _NOTED, _methods, _hosts, _targets
+cdef dict _methods, _hosts, _targets
 
 
-@cython.final
-cdef class Head:
-    cdef bytes method
-    cdef bytes path
-    cdef bytes scheme
-    cdef bytes authority
-    cdef bytes protocol
-    cdef bytes host
-    cdef bytes length
-    cdef bytes expect
-    cdef int cookies
-    cdef bint ranked
-    cdef list fields
-
-    @cython.locals(fields=list, size=Py_ssize_t, kind=cython.int, name=bytes, value=bytes)
-    cdef Py_ssize_t sort(self, tuple headers) except -1
-    cdef _take_pseudo(self, bytes name, bytes value)
-
-
-@cython.locals(head=Head, size=Py_ssize_t, event=RequestReceived)
-cpdef RequestReceived read_request(StreamState state, tuple headers, limits)
+@cython.locals(event=RequestReceived)
+cpdef RequestReceived read_request(StreamState state, Head head, limits)
 @cython.locals(event=RequestReceived)
 cdef RequestReceived _new_event(StreamState state, Head head)
 cdef str _method(bytes name)

@@ -2,7 +2,7 @@
 
 One source, two builds: compiled as ``_request_c`` (see ``_request_c.pxd``).
 
-The engine has seen to what RFC 9113 §8.2 and §8.3 say of a head by itself: known pseudo-fields, all
+`Head` has seen to what RFC 9113 §8.2 and §8.3 say of a head by itself: known pseudo-fields, all
 of them, before the others, none twice; names in lower case; no control characters; nothing that
 belongs to a connection. Here are the contents.
 """
@@ -12,31 +12,17 @@ from __future__ import annotations
 from typing import Final
 
 from pagi.protocol.errors import StreamError
-from pagi.protocol.events import Fields, RequestReceived
+from pagi.protocol.events import RequestReceived
 from pagi.protocol.grammar import ORIGIN_FORM, TOKEN, is_authority, is_host
+from pagi.protocol.http2._head_py import Head
 from pagi.protocol.http2._stream_py import StreamState
 from pagi.protocol.http2.limits import HTTP2Limits
 
 __all__ = ["read_request"]
 
-_COLON: Final = 58
-_FIELD_OVERHEAD: Final = 32  # RFC 9113 §6.5.2
 _MAX_METHOD: Final = 32
 _MAX_REMEMBERED: Final = 1024
 _MAX_REMEMBERED_SIZE: Final = 128
-
-_COOKIE: Final = 1
-_CONTENT_LENGTH: Final = 2
-_EXPECT: Final = 3
-_HOST: Final = 4
-_PRIORITY: Final = 5
-_NOTED: Final = {
-    b"cookie": _COOKIE,
-    b"content-length": _CONTENT_LENGTH,
-    b"expect": _EXPECT,
-    b"host": _HOST,
-    b"priority": _PRIORITY,
-}
 
 _methods: dict[bytes, str] = {
     name.encode(): name for name in ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH")
@@ -45,99 +31,25 @@ _hosts: dict[bytes, tuple[bytes, bytes]] = {}  # authorities that are right, as 
 _targets: dict[bytes, tuple[bytes, bytes]] = {}  # paths and queries, by targets that are right
 
 
-class Head:
-    """The fields of a request, sorted; what did not come is ``None``."""
-
-    __slots__ = (
-        "authority",
-        "cookies",
-        "expect",
-        "fields",
-        "host",
-        "length",
-        "method",
-        "path",
-        "protocol",
-        "ranked",
-        "scheme",
-    )
-
-    def __init__(self) -> None:
-        self.method = b""
-        self.path: bytes | None = None
-        self.scheme: bytes | None = None
-        self.authority: bytes | None = None
-        self.protocol: bytes | None = None
-        self.host: bytes | None = None
-        self.length: bytes | None = None
-        self.expect: bytes | None = None
-        self.cookies = 0
-        self.ranked = False
-        self.fields: Fields = []
-
-    def sort(self, headers: tuple[tuple[bytes, bytes], ...]) -> int:
-        """Take all fields and return their size as RFC 9113 §6.5.2 counts it."""
-        fields = self.fields
-        size = 0
-        for field in headers:
-            name, value = field
-            size += len(name) + len(value) + _FIELD_OVERHEAD
-            if name[0] == _COLON:
-                self._take_pseudo(name, value)
-                continue
-            kind = _NOTED.get(name, 0)
-            if kind:
-                if kind == _HOST:
-                    if self.host is not None:
-                        raise StreamError("there is more than one host field")
-                    self.host = value
-                    continue
-                if kind == _COOKIE:
-                    self.cookies += 1
-                elif kind == _CONTENT_LENGTH:
-                    self.length = value
-                elif kind == _EXPECT:
-                    self.expect = value
-                else:
-                    self.ranked = True
-            fields.append(field if type(field) is tuple else (name, value))
-        return size
-
-    def _take_pseudo(self, name: bytes, value: bytes) -> None:
-        if name == b":path":
-            self.path = value
-        elif name == b":method":
-            self.method = value
-        elif name == b":scheme":
-            self.scheme = value
-        elif name == b":authority":
-            self.authority = value
-        else:
-            self.protocol = value
-
-
-def read_request(
-    state: StreamState, headers: tuple[tuple[bytes, bytes], ...], limits: HTTP2Limits
-) -> RequestReceived:
+def read_request(state: StreamState, head: Head, limits: HTTP2Limits) -> RequestReceived:
     """Make the event of a request head, and note in ``state`` what the answer depends on.
 
     ``:authority`` becomes the first field, ``host``.
 
     Args:
         state: of the new stream.
-        headers: all fields, pseudo-fields first.
+        head: all fields; it is a request's.
         limits: how large it may be.
 
     Raises:
         StreamError: it is malformed (``status`` 400), or more than is served.
     """
-    head = Head()
-    size = head.sort(headers)
-    if size > limits.max_header_list_size or len(head.fields) > limits.max_header_count:
+    if head.size > limits.max_header_list_size or len(head.fields) > limits.max_header_count:
         raise StreamError("the fields are too large or too many", 431)
     event = _new_event(state, head)
     state.method = event.method
-    state.ranked = head.ranked
+    if head.hosts > 1:
+        raise StreamError("there is more than one host field")
     _take_authority(event, head.authority, head.host)
     if event.method == "CONNECT":
         if not _is_extended(event, head.protocol, head.authority):
@@ -176,7 +88,8 @@ def _new_event(state: StreamState, head: Head) -> RequestReceived:
     return event
 
 
-def _method(name: bytes) -> str:
+def _method(name: bytes | None) -> str:
+    assert name is not None
     method = _methods.get(name)
     if method is not None:
         return method
@@ -263,7 +176,7 @@ def _join_cookies(event: RequestReceived) -> None:
 
 
 def _read_length(event: RequestReceived, value: bytes, max_body_size: int | None) -> None:
-    """Note the declared length; that the body has it is for the engine to see."""
+    """Note the declared length; that the body has it is seen when it comes."""
     if not value.isdigit() or len(value) > 19:
         raise StreamError("content-length is not a number")
     length = int(value)

@@ -1,6 +1,7 @@
 cimport cython
 
-from pagi.protocol.http2._guard_c cimport FrameGuard
+from pagi.protocol.http2._guard_c cimport PeerGuard
+from pagi.protocol.http2._output_c cimport FrameOutput
 from pagi.protocol.http2._response_c cimport (
     informational_fields,
     length_field,
@@ -11,14 +12,14 @@ from pagi.protocol.http2._stream_c cimport StreamState
 from pagi.protocol.http2.phases cimport BODY, DONE, GONE, HEAD, TRAILERS, TUNNEL, UNBOUNDED
 
 
-cdef class HTTP2Sender:
+cdef class HTTP2Sender(FrameOutput):
     cdef public bint finished
     cdef object _limits
     cdef object _defaults
-    cdef object _engine
-    cdef FrameGuard _guard
+    cdef PeerGuard _guard
     cdef dict _streams
     cdef list _early_ends
+    cdef bint _leaving
     cdef bint _over
     cdef bytes _farewell
 
@@ -31,14 +32,13 @@ cdef class HTTP2Sender:
         self, long long stream_id, int status, fields, size=*, bint trailers=*,
         long long at_least=*
     )
-    @cython.locals(state=StreamState, size=cython.longlong)
+    @cython.locals(state=StreamState, size=cython.longlong, whole=cython.bint, wire=list)
     cpdef send_response(self, long long stream_id, int status, fields, bytes data)
     @cython.locals(wire=list, length=cython.longlong)
     cdef list _make_head(self, StreamState state, int status, fields, long long size, bint trailers)
-    cdef _rank(self, StreamState state)
+    cdef _take_turns(self, StreamState state)
     cdef _submit_head(self, StreamState state, list wire, bint end)
     cdef _submit_data(self, StreamState state, bytes data, bint end)
-    cdef _submit_trailers(self, StreamState state, list wire)
     @cython.locals(state=StreamState, size=cython.longlong)
     cpdef send_body(self, long long stream_id, bytes data, bint end=*)
     @cython.locals(state=StreamState)
@@ -53,7 +53,9 @@ cdef class HTTP2Sender:
     cdef _reset(self, StreamState state, code)
     @cython.locals(state=StreamState)
     cdef _stop_uploads(self)
+    @cython.locals(state=StreamState)
     cpdef Py_ssize_t buffered(self, long long stream_id) except -1
     @cython.locals(data=bytes)
     cpdef list data_to_send(self, limit=*)
-    cdef bytes _pull(self, limit)
+    cdef _forget_ended(self)
+    cdef _complete(self)

@@ -2,18 +2,19 @@
 
 One source, two builds: compiled as ``_sender_c`` (see ``_sender_c.pxd``).
 
-The engine does framing, HPACK, flow control and scheduling; what is right to send on which stream
-is decided here. `data_to_send` pulls: what was not pulled waits in the engine, by stream.
+What is right to send on which stream is decided here; `FrameOutput` makes frames of it, and
+`data_to_send` pulls them.
 """
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from pagi.protocol.connection import DefaultFields
 from pagi.protocol.errors import LocalProtocolError, ShortBodyError
 from pagi.protocol.events import Fields
-from pagi.protocol.http2._guard_py import FrameGuard
+from pagi.protocol.http2._guard_py import PeerGuard
+from pagi.protocol.http2._output_py import FrameOutput
 from pagi.protocol.http2._response_py import (
     informational_fields,
     length_field,
@@ -22,7 +23,6 @@ from pagi.protocol.http2._response_py import (
 )
 from pagi.protocol.http2._stream_py import StreamState
 from pagi.protocol.http2.codes import INTERNAL_ERROR, NO_ERROR, RESET_CODES
-from pagi.protocol.http2.engine import INCREMENTAL, TOO_LATE, make_engine
 from pagi.protocol.http2.limits import HTTP2Limits
 from pagi.protocol.http2.phases import BODY, DONE, GONE, HEAD, TRAILERS, TUNNEL, UNBOUNDED
 
@@ -30,9 +30,10 @@ __all__ = ["HTTP2Sender"]
 
 #: A response that is larger, or whose size is not known, takes turns with others.
 _SMALL: Final = 16_384
+_EVERYTHING: Final = 1 << 62
 
 
-class HTTP2Sender:
+class HTTP2Sender(FrameOutput):
     """Heads, bodies and trailers on their way out.
 
     Attributes:
@@ -42,9 +43,9 @@ class HTTP2Sender:
     __slots__ = (
         "_defaults",
         "_early_ends",
-        "_engine",
         "_farewell",
         "_guard",
+        "_leaving",
         "_limits",
         "_over",
         "_streams",
@@ -52,15 +53,16 @@ class HTTP2Sender:
     )
 
     def __init__(self, limits: HTTP2Limits, defaults: DefaultFields) -> None:
+        FrameOutput.__init__(self)
         self.finished = False
         self._limits = limits
         self._defaults = defaults
-        self._engine: Any = make_engine(limits)
-        self._guard = FrameGuard(limits)
+        self._guard = PeerGuard(limits)
         self._streams: dict[int, StreamState] = {}
         self._early_ends: list[StreamState] = []  # complete answers to incomplete requests
-        self._over = False  # the engine takes no more calls
-        self._farewell = b""  # what is sent in its place
+        self._leaving = False  # the connection ends with its last stream
+        self._over = False  # nothing is sent any more but what is left to say:
+        self._farewell = b""
 
     # --- heads ---
 
@@ -90,11 +92,8 @@ class HTTP2Sender:
         if not 100 <= status <= 199 or status == 101:
             raise LocalProtocolError(f"{status} is not an informational status")
         wire = informational_fields(status, fields)
-        try:
-            if state.stream_id and not self._over:
-                self._engine.send_informational_response(stream_id, wire)
-        except TOO_LATE:
-            pass
+        if state.stream_id and not self._over:
+            self._put_head(state, wire, False)
 
     def send_head(
         self,
@@ -115,7 +114,7 @@ class HTTP2Sender:
         known = UNBOUNDED if size is None else size
         wire = self._make_head(state, status, fields, known, trailers)
         state.check_count(at_least)
-        self._rank(state)
+        self._take_turns(state)
         self._submit_head(state, wire, False)
         state.phase = BODY
 
@@ -128,13 +127,14 @@ class HTTP2Sender:
         state = self._expect(stream_id, HEAD)
         size = len(data)
         wire = self._make_head(state, status, fields, size, False)
-        if size > _SMALL:
-            self._rank(state)
-        if state.swallow or not size:
-            self._submit_head(state, wire, True)
-        else:
-            self._submit_head(state, wire, False)
-            self._submit_data(state, data, True)
+        whole = state.swallow or not size
+        self._submit_head(state, wire, whole)
+        if not whole and state.stream_id and not self._over:
+            if size <= _SMALL:
+                self._put_small(state, data)
+            else:
+                self._take_turns(state)
+                self._put_data(state, data, True)
         self._end_response(state)
 
     def _make_head(
@@ -149,32 +149,22 @@ class HTTP2Sender:
             wire.append(length_field(length))
         return wire
 
-    def _rank(self, state: StreamState) -> None:
+    def _take_turns(self, state: StreamState) -> None:
         """Let a long response take turns with others, unless the peer wants it otherwise.
 
         RFC 9218 §10 would serve one after the other where the peer has said nothing: a download
         would then hold up everything that was asked for later.
         """
-        if state.stream_id and not state.ranked and not self._over:
-            state.ranked = True
-            try:
-                self._engine.set_stream_priority(state.stream_id, INCREMENTAL)
-            except TOO_LATE:
-                pass
+        if not state.ranked:
+            self._set_urgency(state, state.urgency, True)
 
     def _submit_head(self, state: StreamState, wire: Fields, end: bool) -> None:
-        try:
-            if state.stream_id and not self._over:
-                self._engine.send_response(state.stream_id, wire, end_stream=end)
-        except TOO_LATE:
-            pass
+        if state.stream_id and not self._over:
+            self._put_head(state, wire, end)
 
     def _submit_data(self, state: StreamState, data: bytes, end: bool) -> None:
-        try:
-            if state.stream_id and not self._over:
-                self._engine.send_data(state.stream_id, data, end_stream=end)
-        except TOO_LATE:
-            pass
+        if state.stream_id and not self._over:
+            self._put_data(state, data, end)
 
     # --- bodies ---
 
@@ -239,15 +229,9 @@ class HTTP2Sender:
             if state.to_send > 0:
                 missing = state.to_send
                 raise ShortBodyError(f"the body is {missing} bytes shorter than declared")
-            self._submit_trailers(state, wire)
-        self._end_response(state)
-
-    def _submit_trailers(self, state: StreamState, wire: Fields) -> None:
-        try:
             if not self._over:
-                self._engine.send_trailers(state.stream_id, wire)
-        except TOO_LATE:
-            pass
+                self._put_trailer(state, wire)
+        self._end_response(state)
 
     def switch(self, stream_id: int, fields: Fields) -> None:
         """Accept an extended CONNECT by 200 (RFC 8441 §5); opaque bytes follow both ways.
@@ -260,7 +244,7 @@ class HTTP2Sender:
         if state.stream_id and not state.extended:
             raise LocalProtocolError("the peer did not ask for another protocol")
         wire, _ = response_fields(200, fields, self._defaults)
-        self._rank(state)
+        self._take_turns(state)
         self._submit_head(state, wire, False)
         state.phase = TUNNEL
 
@@ -279,11 +263,8 @@ class HTTP2Sender:
 
     def _reset(self, state: StreamState, code: int) -> None:
         state.phase = GONE
-        try:
-            if not self._over:
-                self._engine.reset_stream(state.stream_id, code)
-        except TOO_LATE:
-            pass
+        if not self._over:
+            self._put_reset(state, code)
 
     def _stop_uploads(self) -> None:
         """Tell peers whose request was answered before its end to send no more (RFC 9113 §8.1).
@@ -294,7 +275,7 @@ class HTTP2Sender:
         for state in self._early_ends:
             if state.phase != DONE or state.peer_done:
                 continue
-            if self._engine.queued_body_size(state.stream_id):
+            if state.queued or state.trailer is not None:
                 waiting.append(state)
             else:
                 self._reset(state, NO_ERROR)
@@ -303,26 +284,32 @@ class HTTP2Sender:
     # --- output ---
 
     def buffered(self, stream_id: int) -> int:
-        """Return how many body bytes of a stream wait in the engine."""
-        return 0 if self._over else int(self._engine.queued_body_size(stream_id))
+        """Return how many body bytes of a stream were not pulled yet."""
+        state = self._streams.get(stream_id)
+        return 0 if state is None else state.queued + state.parked
 
     def data_to_send(self, limit: int | None = None) -> list[bytes]:
-        """Take at most ``limit`` bytes of what may be sent; the rest waits, by stream."""
+        """Take about ``limit`` bytes of what may be sent; the rest waits, by stream."""
         if self._over:
             data, self._farewell = self._farewell, b""
             self.finished = True
             return [data] if data else []
-        data = self._pull(limit)
+        data = self._take(_EVERYTHING if limit is None else limit)
         if self._early_ends:
             self._stop_uploads()
-            if limit is None or len(data) < limit:
-                data += self._pull(None if limit is None else limit - len(data))
+            data += self._take(_EVERYTHING if limit is None else limit)
+        if self._ended:
+            self._forget_ended()
+        if self._leaving and not self._streams:
+            self._complete()
         if not data:
             return []
         self._guard.sent(len(data))
         return [data]
 
-    def _pull(self, limit: int | None) -> bytes:
-        """Take bytes of the engine; the subclass also looks at what that has caused."""
-        data: bytes = self._engine.data_to_send(limit)
-        return data
+    def _forget_ended(self) -> None:
+        """Take note of streams whose last frame has been pulled; the subclass knows more."""
+        self._ended = []
+
+    def _complete(self) -> None:
+        """The connection was to end, and its last stream has; the subclass knows more."""

@@ -19,10 +19,15 @@ The direction of the response, as RFC 9113 §8.1 has it; that of the request has
 
 from __future__ import annotations
 
+from typing import Final
+
 from pagi.protocol.errors import LocalProtocolError
+from pagi.protocol.events import Fields
 from pagi.protocol.http2.phases import HEAD, UNBOUNDED
 
 __all__ = ["StreamState"]
+
+_USUAL_URGENCY: Final = 3
 
 
 class StreamState:
@@ -40,20 +45,46 @@ class StreamState:
         unread: body bytes the application has not taken: the peer has no credit for them yet.
         ranked: the peer has said how urgent the response is (RFC 9218).
         extended: the request is an extended CONNECT (RFC 8441).
+        announced: bytes of the declared length of the request still to come, or `UNBOUNDED`.
+        credit: body bytes that the peer may send now.
+        owed: body bytes that were taken and that the peer has got no credit for yet.
+        window: body bytes that we may send now; below 0 after the peer has narrowed it.
+        queue: body bytes that wait to become frames.
+        offset: bytes of the first of them that already did.
+        queued: how many wait.
+        parked: body bytes that are in a frame that was not pulled yet.
+        ends: what waits ends the stream.
+        trailer: trailer fields that wait behind the body.
+        urgency: 0 to 7, 0 being the first (RFC 9218 §4.1).
+        incremental: takes turns with its like (RFC 9218 §4.2).
+        ready: waits for its turn.
     """
 
     __slots__ = (
+        "announced",
+        "credit",
+        "ends",
         "extended",
+        "incremental",
         "method",
+        "offset",
+        "owed",
+        "parked",
         "peer_done",
         "phase",
+        "queue",
+        "queued",
         "ranked",
+        "ready",
         "received",
         "stream_id",
         "swallow",
         "to_send",
+        "trailer",
         "trailers",
         "unread",
+        "urgency",
+        "window",
     )
 
     def __init__(self) -> None:
@@ -68,6 +99,19 @@ class StreamState:
         self.received = 0
         self.unread = 0
         self.ranked = False
+        self.announced: int = UNBOUNDED
+        self.credit = 0
+        self.owed = 0
+        self.window = 0
+        self.queue: list[bytes] = []
+        self.offset = 0
+        self.queued = 0
+        self.parked = 0
+        self.ends = False
+        self.trailer: Fields | None = None
+        self.urgency: int = _USUAL_URGENCY
+        self.incremental = False
+        self.ready = False
 
     def frame_body(self, status: int, length: int, size: int) -> int:
         """Decide how long the body is; return what to declare, or `UNBOUNDED`.

@@ -6,6 +6,7 @@ from typing import Final
 
 __all__ = [
     "CANCEL",
+    "COMPRESSION_ERROR",
     "ENHANCE_YOUR_CALM",
     "ERROR_NAMES",
     "FLOW_CONTROL_ERROR",
@@ -28,6 +29,7 @@ STREAM_CLOSED: Final = 5
 FRAME_SIZE_ERROR: Final = 6
 REFUSED_STREAM: Final = 7
 CANCEL: Final = 8
+COMPRESSION_ERROR: Final = 9
 ENHANCE_YOUR_CALM: Final = 11
 
 #: The names of the codes, by their numbers.

@@ -353,7 +353,8 @@ class ConnectionDriver(Stream):
             if not self._reading:
                 self._reading = True
                 self._resume_reading()
-        else:
+        elif not transport.is_closing():
+            # Once: after a second call asyncio's TLS transport answers no question any more.
             transport.close()
 
     def _resume_reading(self) -> None:

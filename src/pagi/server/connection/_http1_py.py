@@ -357,7 +357,7 @@ class HTTP1Driver(HTTP1Stream):
         self._reason = reason
         self._http1.close()
         self._flush_now()
-        if not self._lost and not self._linger_until:
+        if not self._lost and not self._linger_until and not self._transport.is_closing():
             self._transport.close()
 
     def expect_stop(self) -> None:

@@ -15,7 +15,6 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 from pagi.interface.callables import App
 from pagi.protocol.connection import DefaultFields
-from pagi.protocol.http2.engine import AVAILABLE
 from pagi.protocol.http2.limits import HTTP2Limits
 from pagi.server.config import Config
 from pagi.server.config.tls import TLS
@@ -241,7 +240,7 @@ def _redirecting_service(
 
 def _http2_limits(config: Config) -> HTTP2Limits | None:
     """Return the limits of HTTP/2, those of HTTP/1 where they mean the same; None for none."""
-    if not config.listening.http2 or not AVAILABLE:
+    if not config.listening.http2:
         return None
     return replace(
         config.http2_limits,
