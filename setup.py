@@ -3,7 +3,8 @@
 A twin is a module ``_x_c``, used through the facade ``x`` instead of ``_x_py``. Two kinds:
 
 * ``_x_c.pxd`` beside ``_x_py.py``: the same source, typed by the .pxd. A copy is compiled, in
-  which names that the .pxd cimports are not imported a second time: they are the typed ones.
+  which names that the .pxd cimports are not imported a second time: they are the typed ones. Its
+  private integer constants become the compiler's.
 * ``_x_c.pyx``: written for the compiler.
 
 Copies and generated C stay in the build directory. Without a compiler, or without Cython, the
@@ -83,6 +84,25 @@ def without_imports(source: str, names: set[str]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def without_constants(source: str) -> tuple[str, dict[str, int]]:
+    """Take private constants that fit a C int out of a source; return it, and what they are."""
+    lines = source.splitlines()
+    found = {}
+    for node in ast.parse(source).body:
+        if (
+            isinstance(node, ast.AnnAssign)
+            and isinstance(node.target, ast.Name)
+            and node.target.id.startswith("_")
+            and ast.unparse(node.annotation) == "Final"
+            and isinstance(node.value, ast.Constant)
+            and type(node.value.value) is int
+            and abs(node.value.value) < 2**31
+        ):
+            found[node.target.id] = node.value.value
+            lines[node.lineno - 1] = ""
+    return "\n".join(lines) + "\n", found
+
+
 def write_if_changed(path: Path, text: str) -> None:
     """Write a file unless it holds ``text``, so that its age means something."""
     if not path.exists() or path.read_text("utf-8") != text:
@@ -92,20 +112,24 @@ def write_if_changed(path: Path, text: str) -> None:
 
 def copy_sources(sources: dict[Path, Path]) -> None:
     """Bring all that Cython reads into the build directory."""
-    copies = HERE / COPIES
-    for path in (HERE / SOURCE / "pagi").rglob("*.pxd"):
-        relative = path.relative_to(HERE / SOURCE)
-        write_if_changed(copies / relative, path.read_text("utf-8"))
-        for parent in list(relative.parents)[:-1]:
-            write_if_changed(copies / parent / "__init__.py", "")
+    texts = {
+        path.relative_to(HERE / SOURCE): path.read_text("utf-8")
+        for path in (HERE / SOURCE / "pagi").rglob("*.pxd")
+    }
     for relative, path in sources.items():
         text = path.read_text("utf-8")
         if relative.suffix == ".py":
-            pxd = path.with_name(relative.stem + ".pxd").read_text("utf-8")
-            text = without_imports(text, cimported_names(pxd))
-        write_if_changed(copies / relative, text)
+            typed = relative.with_suffix(".pxd")
+            text = without_imports(text, cimported_names(texts[typed]))
+            text, constants = without_constants(text)
+            if constants:
+                lines = [f"    {name} = {value}\n" for name, value in constants.items()]
+                texts[typed] = f"{texts[typed].rstrip()}\n\n\ncdef enum:\n{''.join(lines)}"
+        texts[relative] = text
+    for relative, text in texts.items():
+        write_if_changed(HERE / COPIES / relative, text)
         for parent in list(relative.parents)[:-1]:
-            write_if_changed(copies / parent / "__init__.py", "")
+            write_if_changed(HERE / COPIES / parent / "__init__.py", "")
 
 
 def extensions() -> list[Extension]:

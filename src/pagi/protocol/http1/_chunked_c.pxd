@@ -2,8 +2,6 @@ cimport cython
 
 from pagi.protocol.http1._chunks_c cimport take_chunks
 
-cdef int _SIZE, _DATA, _DATA_END, _TRAILER, _DONE
-
 
 @cython.final
 cdef class ChunkedReader:

@@ -28,8 +28,6 @@ from pagi.protocol.http1.states cimport (
     WRITE_TUNNEL,
 )
 
-cdef int _MAX_EMPTY_LINES
-
 
 @cython.final
 cdef class HTTP1Connection(ResponseSender):

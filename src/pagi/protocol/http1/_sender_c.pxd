@@ -14,7 +14,6 @@ from pagi.protocol.http1.states cimport (
     WRITE_TUNNEL,
 )
 
-cdef Py_ssize_t _JOINED
 cdef int _UNBOUNDED
 
 

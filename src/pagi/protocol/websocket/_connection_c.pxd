@@ -25,8 +25,6 @@ from pagi.protocol.websocket.opcodes cimport (
 )
 
 cdef long long _MAX_SIZE
-cdef int _BURST
-cdef int _MAX_CONTROL_SIZE
 
 
 @cython.final

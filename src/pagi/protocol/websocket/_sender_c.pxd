@@ -4,9 +4,6 @@ cimport cython
 from pagi.protocol.websocket._frames_c cimport ascii_frame, frame, frame_head
 from pagi.protocol.websocket.opcodes cimport FIN, OP_BINARY, OP_CLOSE, OP_PING, OP_PONG, OP_TEXT, RSV1
 
-cdef Py_ssize_t _JOINED
-cdef int _MAX_CONTROL_SIZE
-
 
 cdef class MessageSender:
     cdef public bint close_sent
