@@ -30,7 +30,7 @@ cdef class SocketTransport:
     @cython.locals(data=bytes)
     cdef _read(self)
     cdef _look(self)
-    cdef _fail(self, exc)
+    cpdef fail(self, exc)
     cdef _report(self, exc)
     cdef _watch(self)
     @cython.locals(sent=Py_ssize_t)

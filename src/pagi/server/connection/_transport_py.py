@@ -106,7 +106,7 @@ class SocketTransport:
             if not self._lost:
                 self._poller.watch(self)
         except Exception as exc:
-            self._fail(exc)
+            self.fail(exc)
 
     def get_protocol(self) -> Any:
         """Return the protocol; ``None`` after it learned of the end."""
@@ -143,7 +143,7 @@ class SocketTransport:
             if self._backlog is not None and events & (WRITABLE | TROUBLE):
                 self._write_backlog()
         except Exception as exc:
-            self._fail(exc)
+            self.fail(exc)
 
     def _read(self) -> None:
         try:
@@ -180,7 +180,7 @@ class SocketTransport:
         except OSError as exc:
             self._lose(exc)
 
-    def _fail(self, exc: Exception) -> None:
+    def fail(self, exc: Exception) -> None:
         """Give the connection up because a callback of the protocol failed."""
         self._report(exc)
         self._lose(exc)

@@ -1,8 +1,8 @@
-"""`TLSOpening`: a connection to a TLS port until its handshake is complete.
+"""Connections to a TLS port until their handshake is complete.
 
-It is one of the worker's connections from the accept on: it has a deadline, counts against the
-limit, and a stop waits for it. When the handshake is complete it makes the driver that ALPN asks
-for (RFC 7301) and leaves the transport to it.
+Such a connection is one of the worker's from the accept on: it has a deadline, counts against the
+limit, and a stop waits for it. When the handshake is complete the driver is made that ALPN asks
+for (RFC 7301), and the transport is left to it.
 """
 
 from __future__ import annotations
@@ -17,11 +17,16 @@ from pagi.protocol.grammar import is_host
 from pagi.server.connection.driver import RESOLUTION
 from pagi.server.connection.http1 import HTTP1Driver
 from pagi.server.connection.http2 import HTTP2Driver
+from pagi.server.connection.tls_transport import TLSTransport
+from pagi.server.connection.transport import SocketTransport, send_at_once
 
 if TYPE_CHECKING:
-    from pagi.server.connection.context import ConnectionContext
+    import ssl
 
-__all__ = ["Connect", "TLSOpening"]
+    from pagi.server.connection.context import ConnectionContext
+    from pagi.server.connection.readiness import Watcher
+
+__all__ = ["Connect", "ForeignTLSOpening", "TLSOpening"]
 
 #: Makes the transport of a socket, with TLS, for the protocol that the callable returns.
 Connect = Callable[[Callable[[], Any], socket.socket], Awaitable[Any]]
@@ -35,100 +40,22 @@ _LOOK_SIZE: Final = 4096
 _HOST: Final = re.compile(rb"\r\nhost:[ \t]*([^\r\n]*?)[ \t]*\r\n", re.IGNORECASE)
 
 
-class TLSOpening:
-    """The protocol of a connection whose handshake is under way.
+class _Opening:
+    """What all openings have in common: deadlines, and the driver in the end.
 
     Args:
         context: of the connection, with the scheme ``https``.
-        connect: makes the transport.
-        sock: accepted, non-blocking.
         handshake_timeout: from now on, in seconds.
     """
 
-    def __init__(
-        self,
-        context: ConnectionContext,
-        connect: Connect,
-        sock: socket.socket,
-        handshake_timeout: float | None,
-    ) -> None:
+    def __init__(self, context: ConnectionContext, handshake_timeout: float | None) -> None:
         self._context = context
-        self._loop = context.service.loop
-        self._connect = connect
-        self._sock: socket.socket | None = sock
         self._timeout = handshake_timeout
         self._since = context.clock.now
         self._stopping_since = 0.0
-        self._watching = False
-        self._task: asyncio.Task[None] | None = None
+        context.connections.add(self)
 
-    def open(self) -> None:
-        """Begin: look at the first byte, now or when it comes."""
-        self._context.connections.add(self)
-        self._look()
-
-    # ------------------------------------------------------------- the first byte
-
-    def _look(self) -> None:
-        sock = self._sock
-        assert sock is not None
-        try:
-            data = sock.recv(_LOOK_SIZE, socket.MSG_PEEK)
-        except (BlockingIOError, InterruptedError):
-            if not self._watching:
-                self._watching = True
-                self._loop.add_reader(sock.fileno(), self._look)
-            return
-        except OSError:
-            self._end()
-            return
-        self._stop_watching()
-        if data[:1] == bytes((_HANDSHAKE,)):
-            self._task = self._loop.create_task(self._shake_hands(sock))
-        elif data[:1].isalpha():
-            self._answer_plainly(sock, data)
-        else:
-            _read_up(sock)
-            self._end()
-
-    def _stop_watching(self) -> None:
-        if self._watching and self._sock is not None:
-            self._watching = False
-            self._loop.remove_reader(self._sock.fileno())
-
-    def _answer_plainly(self, sock: socket.socket, data: bytes) -> None:
-        """Tell a client that speaks HTTP without TLS where it is."""
-        found = _HOST.search(data)
-        text = b"This port speaks HTTPS.\n"
-        if found is not None and found[1] and is_host(found[1]):
-            text = b"This port speaks HTTPS: use https://%b/\n" % found[1]
-        try:
-            sock.send(
-                b"HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain; charset=utf-8\r\n"
-                b"content-length: %d\r\nconnection: close\r\n\r\n%b" % (len(text), text)
-            )
-            sock.shutdown(socket.SHUT_WR)
-        except OSError:
-            pass
-        _read_up(sock)
-        context = self._context
-        if context.log_rejected is not None:
-            peer = _peer(sock)
-            context.log_rejected(peer, 400, "HTTP without TLS on a port of TLS")
-        self._end()
-
-    # ------------------------------------------------------------- the handshake
-
-    async def _shake_hands(self, sock: socket.socket) -> None:
-        try:
-            await self._connect(lambda: self, sock)
-        except Exception as exc:  # the peer's fault, or a peer that left
-            self._context.logger.debug("%s: the TLS handshake failed: %s", _peer(sock), exc)
-            self._end()
-        except asyncio.CancelledError:
-            self._end()
-        finally:
-            self._task = None
+    # ------------------------------------------------------------- what the transport calls
 
     def connection_made(self, transport: Any) -> None:
         """The handshake is complete: leave the transport to the driver that the peer wants."""
@@ -138,15 +65,11 @@ class TLSOpening:
         multiplexed = chosen == "h2" and context.http2 is not None
         driver: Any = HTTP2Driver(context) if multiplexed else HTTP1Driver(context)
         context.connections.discard(self)
-        self._sock = None  # it is the transport's
         transport.set_protocol(driver)
         driver.connection_made(transport)
         if self._stopping_since:
             driver.expect_stop()
             driver.shut_down()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """The peer left before the handshake was complete."""
 
     def data_received(self, data: bytes) -> None:
         """Never called: there are no data before the handshake is complete."""
@@ -160,16 +83,6 @@ class TLSOpening:
 
     def resume_writing(self) -> None:
         """Nothing is written."""
-
-    def _end(self) -> None:
-        self._stop_watching()
-        sock, self._sock = self._sock, None
-        context = self._context
-        context.connections.discard(self)
-        if sock is not None:
-            sock.close()
-        if context.closed is not None:
-            context.closed()
 
     # ------------------------------------------------------------- what the worker calls
 
@@ -189,10 +102,176 @@ class TLSOpening:
 
     def abort(self, reason: str) -> None:
         """Give the connection up."""
+
+    # ------------------------------------------------------------- ends
+
+    def _gone(self) -> None:
+        """There is no connection any more, and there has been no driver."""
+        context = self._context
+        context.connections.discard(self)
+        if context.closed is not None:
+            context.closed()
+
+    def _log_failure(self, sock: socket.socket, error: Exception) -> None:
+        self._context.logger.debug("%s: the TLS handshake failed: %s", _peer(sock), error)
+
+    def _log_plain(self, sock: socket.socket) -> None:
+        if self._context.log_rejected is not None:
+            text = "HTTP without TLS on a port of TLS"
+            self._context.log_rejected(_peer(sock), 400, text)
+
+
+class TLSOpening(_Opening):
+    """The first protocol of a `TLSTransport`."""
+
+    _transport: TLSTransport | None = None
+
+    def open(
+        self, poller: Watcher, sock: socket.socket, tls: ssl.SSLContext, buffer: bytearray
+    ) -> None:
+        """Make the transports of an accepted socket and begin to read."""
+        self._transport = TLSTransport(poller, tls, self, buffer)
+        SocketTransport(poller, sock, self._transport, buffer).open()
+
+    def plain_received(self, transport: Any, data: bytes) -> None:
+        """The peer does not speak TLS; if it speaks HTTP, it is told where it is."""
+        if data[:1].isalpha():
+            self._log_plain(transport.get_extra_info("socket"))
+            transport.answer_plainly(_plain_answer(data))
+        else:
+            transport.abort()
+
+    def handshake_failed(self, error: Exception) -> None:
+        """It was the peer's fault, or it wants what we have not."""
+        if self._transport is not None:
+            self._log_failure(self._transport.get_extra_info("socket"), error)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection ended before the handshake was complete."""
+        self._transport = None
+        self._gone()
+
+    def connection_made(self, transport: Any) -> None:
+        """See `_Opening`."""
+        self._transport = None
+        super().connection_made(transport)
+
+    def abort(self, reason: str) -> None:
+        """Give the connection up."""
+        if self._transport is not None:
+            self._transport.abort()
+
+
+class ForeignTLSOpening(_Opening):
+    """Waits for the handshake that aiofastnet or the loop makes.
+
+    Args:
+        context: of the connection, with the scheme ``https``.
+        connect: makes the transport.
+        sock: accepted, non-blocking.
+        handshake_timeout: from now on, in seconds.
+    """
+
+    def __init__(
+        self,
+        context: ConnectionContext,
+        connect: Connect,
+        sock: socket.socket,
+        handshake_timeout: float | None,
+    ) -> None:
+        super().__init__(context, handshake_timeout)
+        self._loop = context.service.loop
+        self._connect = connect
+        self._sock: socket.socket | None = sock
+        self._watching = False
+        self._task: asyncio.Task[None] | None = None
+
+    def open(self) -> None:
+        """Begin: look at the first byte, now or when it comes."""
+        assert self._sock is not None
+        send_at_once(self._sock)
+        self._look()
+
+    def _look(self) -> None:
+        sock = self._sock
+        assert sock is not None
+        try:
+            data = sock.recv(_LOOK_SIZE, socket.MSG_PEEK)
+        except (BlockingIOError, InterruptedError):
+            if not self._watching:
+                self._watching = True
+                self._loop.add_reader(sock.fileno(), self._look)
+            return
+        except OSError:
+            self._end()
+            return
+        self._stop_watching()
+        if data[:1] == bytes((_HANDSHAKE,)):
+            self._task = self._loop.create_task(self._shake_hands(sock))
+            return
+        if data[:1].isalpha():
+            self._log_plain(sock)
+            _send_plainly(sock, _plain_answer(data))
+        _read_up(sock)
+        self._end()
+
+    def _stop_watching(self) -> None:
+        if self._watching and self._sock is not None:
+            self._watching = False
+            self._loop.remove_reader(self._sock.fileno())
+
+    async def _shake_hands(self, sock: socket.socket) -> None:
+        try:
+            await self._connect(lambda: self, sock)
+        except Exception as exc:  # the peer's fault, or a peer that left
+            self._log_failure(sock, exc)
+            self._end()
+        except asyncio.CancelledError:
+            self._end()
+        finally:
+            self._task = None
+
+    def connection_made(self, transport: Any) -> None:
+        """See `_Opening`."""
+        self._sock = None  # it is the transport's
+        super().connection_made(transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The peer left before the handshake was complete; the task knows."""
+
+    def _end(self) -> None:
+        self._stop_watching()
+        sock, self._sock = self._sock, None
+        if sock is not None:
+            sock.close()
+        self._gone()
+
+    def abort(self, reason: str) -> None:
+        """Give the connection up."""
         if self._task is not None:
             self._task.cancel()
         else:
             self._end()
+
+
+def _plain_answer(data: bytes) -> bytes:
+    """Return what tells a client that speaks HTTP without TLS where it is."""
+    found = _HOST.search(data)
+    text = b"This port speaks HTTPS.\n"
+    if found is not None and found[1] and is_host(found[1]):
+        text = b"This port speaks HTTPS: use https://%b/\n" % found[1]
+    return (
+        b"HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain; charset=utf-8\r\n"
+        b"content-length: %d\r\nconnection: close\r\n\r\n%b" % (len(text), text)
+    )
+
+
+def _send_plainly(sock: socket.socket, data: bytes) -> None:
+    try:
+        sock.send(data)
+        sock.shutdown(socket.SHUT_WR)
+    except OSError:
+        pass
 
 
 def _read_up(sock: socket.socket) -> None:

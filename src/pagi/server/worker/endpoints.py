@@ -26,7 +26,7 @@ from pagi.server.worker.lifespan import Lifespan
 from pagi.server.worker.redirect import redirect_to_https
 from pagi.server.worker.sockets import BoundSocket
 from pagi.server.worker.tls import Certificates
-from pagi.server.worker.transports import TLSTransports, Transports, has_fast_tls
+from pagi.server.worker.transports import Transports, encrypted
 
 __all__ = ["Endpoint", "Endpoints"]
 
@@ -160,14 +160,12 @@ class Endpoints:
     def _transports(
         self, context: ConnectionContext, tls: TLS | None, open_transports: type[Transports]
     ) -> Transports:
-        loop = context.service.loop
         if tls is None:
-            return open_transports(loop, context)
-        # aiofastnet 1.2 ends the whole process when a context has a callback for names: it makes
-        # OpenSSL's connection without the Python object that the callback looks for.
-        fast = has_fast_tls(self._config.process.transports) and not tls.sni
+            return open_transports(context.service.loop, context)
         certificates = self._certificates[tls]
-        return TLSTransports(loop, context, certificates, tls.handshake_timeout, fast)
+        return encrypted(
+            open_transports, context, certificates, tls.handshake_timeout, bool(tls.sni)
+        )
 
     def renew(self) -> None:
         """Look whether files of certificates have changed; called once a second."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import socket
 from collections.abc import Callable
 from typing import Any, Final
@@ -11,12 +10,12 @@ from typing import Any, Final
 from pagi.server.connection.context import ConnectionContext
 from pagi.server.connection.driver import batch_of
 from pagi.server.connection.poller import make_poller
-from pagi.server.connection.tls_opening import TLSOpening
+from pagi.server.connection.tls_opening import ForeignTLSOpening, TLSOpening
 from pagi.server.connection.transport import SocketTransport, send_at_once
 from pagi.server.errors import EXIT_CONFIGURATION, StartError
 from pagi.server.worker.tls import Certificates
 
-__all__ = ["TLSTransports", "Transports", "choose_transports", "has_fast_tls"]
+__all__ = ["Transports", "choose_transports", "encrypted"]
 
 #: How long a client may take to answer the end of a TLS connection, in seconds.
 _GOODBYE_TIME: Final = 5.0
@@ -92,14 +91,13 @@ class LoopTransports(Transports):
 
 
 class TLSTransports(Transports):
-    """Encrypted ones: those of aiofastnet, whose TLS is OpenSSL on the socket, or the loop's own.
+    """Encrypted ones, ours.
 
     Args:
         loop: the running loop.
         context: what the connections share.
         certificates: whose context each new connection gets.
         handshake_timeout: from the accept on, in seconds.
-        fast: use aiofastnet's.
     """
 
     def __init__(
@@ -108,23 +106,57 @@ class TLSTransports(Transports):
         context: ConnectionContext,
         certificates: Certificates,
         handshake_timeout: float | None,
-        fast: bool,
+    ) -> None:
+        super().__init__(loop, context)
+        self._context = context
+        self._poller = make_poller(loop, batch_of(context))
+        self._certificates = certificates
+        self._handshake_timeout = handshake_timeout
+
+    def make(self, sock: socket.socket, protocol: Any) -> None:
+        """Make the transport and begin to read; ``protocol`` is chosen after the handshake."""
+        context = self._context
+        opening = TLSOpening(context, self._handshake_timeout)
+        opening.open(self._poller, sock, self._certificates.context, context.receive_buffer)
+
+    def close(self) -> None:
+        """Close the poller."""
+        self._poller.close()
+
+
+class ForeignTLSTransports(Transports):
+    """Encrypted ones of aiofastnet, whose TLS is OpenSSL on the socket, or the loop's own.
+
+    Args:
+        loop: the running loop.
+        context: what the connections share.
+        certificates: whose context each new connection gets.
+        handshake_timeout: from the accept on, in seconds.
+        fastnet: use aiofastnet's.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        context: ConnectionContext,
+        certificates: Certificates,
+        handshake_timeout: float | None,
+        fastnet: bool,
     ) -> None:
         super().__init__(loop, context)
         self._context = context
         self._certificates = certificates
         self._handshake_timeout = handshake_timeout
-        self._fast = fast
+        self._fastnet = fastnet
 
     def make(self, sock: socket.socket, protocol: Any) -> None:
         """Wait for the client to begin its handshake; ``protocol`` is chosen after it."""
-        send_at_once(sock)
-        TLSOpening(self._context, self._connect, sock, self._handshake_timeout).open()
+        ForeignTLSOpening(self._context, self._connect, sock, self._handshake_timeout).open()
 
     async def _connect(self, make_protocol: Callable[[], Any], sock: socket.socket) -> None:
         # Its own deadline would be a timer for each connection; ours comes with the tick.
         forever = 86_400.0
-        if self._fast:
+        if self._fastnet:
             from aiofastnet import connect_accepted_socket
 
             await connect_accepted_socket(
@@ -143,13 +175,6 @@ class TLSTransports(Transports):
                 ssl_handshake_timeout=forever,
                 ssl_shutdown_timeout=_GOODBYE_TIME,
             )
-
-
-def has_fast_tls(name: str) -> bool:
-    """Tell whether aiofastnet's TLS is to be used, by the value of the option ``transports``."""
-    if name == "asyncio":
-        return False
-    return importlib.util.find_spec("aiofastnet") is not None
 
 
 def choose_transports(name: str, loop: asyncio.AbstractEventLoop) -> type[Transports]:
@@ -187,3 +212,28 @@ def _require_aiofastnet() -> None:
             "use --transports auto",
             EXIT_CONFIGURATION,
         ) from None
+
+
+def encrypted(
+    kind: type[Transports],
+    context: ConnectionContext,
+    certificates: Certificates,
+    handshake_timeout: float | None,
+    names: bool,
+) -> Transports:
+    """Return what makes encrypted transports.
+
+    Args:
+        kind: of the plain ones.
+        context: what the connections share.
+        certificates: whose context each new connection gets.
+        handshake_timeout: from the accept on, in seconds.
+        names: there are several certificates, chosen by name.
+    """
+    loop = context.service.loop
+    if kind is SocketTransports:
+        return TLSTransports(loop, context, certificates, handshake_timeout)
+    # aiofastnet 1.2 ends the whole process when a context has a callback for names: it makes
+    # OpenSSL's connection without the Python object that the callback looks for.
+    fastnet = kind is FastnetTransports and not names
+    return ForeignTLSTransports(loop, context, certificates, handshake_timeout, fastnet)
