@@ -51,5 +51,6 @@ cdef class TLSTransport:
     cdef _send_records(self)
     cdef _crossed_high(self)
     cdef _crossed_low(self)
+    cdef _limit_lower(self)
     cpdef Py_ssize_t get_write_buffer_size(self) except -1
     cdef _say_goodbye(self)

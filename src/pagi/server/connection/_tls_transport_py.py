@@ -108,6 +108,7 @@ class TLSTransport:
     def connection_made(self, transport: SocketTransport) -> None:
         """The connection is there, the handshake to come."""
         self._lower = transport
+        self._limit_lower()
 
     def data_received(self, data: bytes) -> None:
         """Take bytes of the peer."""
@@ -350,6 +351,14 @@ class TLSTransport:
         """Bytes that the system has not taken yet."""
         return self._backlog_size + self._lower_transport().get_write_buffer_size()
 
+    def _limit_lower(self) -> None:
+        """Have the one below tell as soon as it holds no more than our low mark.
+
+        With one mark for both: so that whenever it is not full, that is true.
+        """
+        mark = min(self._low, _HIGH)
+        self._lower_transport().set_write_buffer_limits(mark, mark)
+
     def get_write_buffer_limits(self) -> tuple[int, int]:
         """Return the low and the high water mark in bytes."""
         return (self._low, self._high)
@@ -364,8 +373,7 @@ class TLSTransport:
             raise ValueError(f"water marks must be high >= low >= 0, not {high!r} and {low!r}")
         self._high = high
         self._low = low
-        # The one below says when there is room: that must not be later than we resume.
-        self._lower_transport().set_write_buffer_limits(min(high, _HIGH), min(low, _LOW))
+        self._limit_lower()
         self._crossed_high()
         self._crossed_low()
 
