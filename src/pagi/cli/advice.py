@@ -147,13 +147,16 @@ def _processes(config: Config) -> Iterator[str]:
             f"workers: {process.workers} on {cores} cores; more than one for each core "
             "costs memory and gains little"
         )
-    for name, chosen, loss in (
-        ("uvloop", process.loop, "plain asyncio is used, which is slower"),
-        ("aiofastnet", process.transports, "the transports of the loop are used"),
-    ):
-        if chosen in ("auto", name) and find_spec(name) is None:
-            effect = loss if chosen == "auto" else "the server will not start"
-            yield f"{name} is not installed: {effect}; 'pip install {name}' adds it"
+    if process.loop == "auto" and find_spec("uvloop") is None:
+        yield (
+            "uvloop is not installed: plain asyncio is used, which is slower; "
+            "'pip install uvloop' adds it"
+        )
+    for name, chosen in (("uvloop", process.loop), ("aiofastnet", process.transports)):
+        if chosen == name and find_spec(name) is None:
+            yield (
+                f"{name} is not installed: the server will not start; 'pip install {name}' adds it"
+            )
     if process.shutdown_timeout is None:
         yield "shutdown_timeout: off, so a stop waits for the slowest request, if need be for ever"
 

@@ -188,7 +188,7 @@ class Process:
     transports: TransportsName = option(
         "auto",
         _TRANSPORTS,
-        "Transports of plain sockets; auto takes pagi's where the loop can watch descriptors.",
+        "Transports of connections; auto takes pagi's where the loop can watch descriptors.",
     )
     shutdown_timeout: float | None = option(
         30.0, _SECONDS, "How long requests may go on after a stop was asked for."
