@@ -26,6 +26,7 @@ cdef class TLSTransport:
     cdef object _poller
     cdef object _protocol
     cdef bint _reading
+    cdef object _records
     cdef bint _resuming
     cdef bint _sealed
     cdef object _tls

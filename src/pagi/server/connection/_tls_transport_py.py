@@ -31,7 +31,7 @@ _HANDSHAKE: Final = 0x16
 #: The most that a record holds (RFC 8446 §5.1).
 _RECORD: Final = 16_384
 #: Encrypted at a time.
-_CHUNK: Final = 131_072
+_CHUNK: Final = 262_144
 _HIGH: Final = 65_536
 _LOW: Final = 16_384
 
@@ -72,6 +72,7 @@ class TLSTransport:
         "_poller",
         "_protocol",
         "_reading",
+        "_records",
         "_resuming",
         "_sealed",
         "_tls",
@@ -86,6 +87,8 @@ class TLSTransport:
         self._incoming: Any = ssl.MemoryBIO()
         self._outgoing: Any = ssl.MemoryBIO()
         self._tls: Any = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
+        # What is inside has the same methods, and is written in C; another ssl may have nothing.
+        self._records: Any = getattr(self._tls, "_sslobj", self._tls)
         self._lower: SocketTransport | None = None
         self._backlog: Any = None  # what is not encrypted yet
         self._backlog_size = 0
@@ -185,30 +188,33 @@ class TLSTransport:
                 if not self._closing:
                     self._end_of_peer()
                 break
-            if not size:
+            if not size or not self._incoming.pending:
                 break
 
     def _fill(self) -> int:
-        """Decrypt whole records into the buffer; return how many bytes they hold."""
+        """Decrypt whole records into the buffer; return how many bytes they hold.
+
+        What OpenSSL wants to say then, a new key for example, leaves with our next bytes.
+        """
         buffer = self._buffer
         most = len(buffer) - _RECORD
         size = 0
         try:
-            while size <= most and self._incoming.pending:
+            while True:
                 into = memoryview(buffer)[size:] if size else buffer
-                count = self._tls.read(_RECORD, into)
+                count = self._records.read(_RECORD, into)
+                size += count
                 if not count:  # the peer has said goodbye
                     self._done = True
                     break
-                size += count
+                if size > most or not self._incoming.pending:
+                    break
         except _WantRead:
             pass
         except ssl.SSLZeroReturnError:  # the same, after we have
             self._done = True
         except ssl.SSLError as exc:
             self._lose(exc)
-        if self._outgoing.pending:
-            self._send_records()
         return size
 
     def _end_of_peer(self) -> None:
@@ -322,15 +328,15 @@ class TLSTransport:
     def _encrypt(self, data: Any) -> None:
         size = len(data)
         try:
-            done = self._tls.write(data)
+            done = self._records.write(data)
             if done < size:
                 rest = memoryview(data)
                 while done < size:
-                    done += self._tls.write(rest[done:])
+                    done += self._records.write(rest[done:])
         except ssl.SSLError as exc:
             self._lose(exc)
         else:
-            self._send_records()
+            self._lower.write(self._outgoing.read())  # type: ignore[union-attr]
 
     def _send_records(self) -> None:
         lower = self._lower_transport()

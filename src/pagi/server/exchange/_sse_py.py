@@ -44,7 +44,9 @@ def _announces_events(fields: list[tuple[bytes, bytes]]) -> bool:
     """Tell whether response fields, which nobody has checked yet, announce an event stream."""
     for field in fields:
         try:
-            if len(field[0]) == _NAME_SIZE and is_event_stream([field]):
+            name, value = field
+            # Most responses are something else, which one letter tells.
+            if len(name) == _NAME_SIZE and value[5:6] in b"eE" and is_event_stream([field]):
                 return True
         except (AttributeError, LookupError, TypeError, ValueError):
             return False  # whoever makes the head from them knows the words for it
