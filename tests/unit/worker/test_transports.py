@@ -15,9 +15,12 @@ from pagi.server.errors import StartError
 from pagi.server.exchange.service import Service
 from pagi.server.worker.transports import (
     FastnetTransports,
+    ForeignTLSTransports,
     LoopTransports,
     SocketTransports,
+    TLSTransports,
     choose_transports,
+    encrypted,
 )
 from tests.unit.connection.pairs import Notes, receive_all, reset, sockets, turns, until
 
@@ -72,6 +75,21 @@ async def test_a_system_that_sends_no_pieces(monkeypatch: pytest.MonkeyPatch) ->
     assert choose_transports("auto", loop) is LoopTransports
     with pytest.raises(StartError, match="--transports auto"):
         choose_transports("pagi", loop)
+
+
+@pytest.mark.parametrize("names", [False, True])
+async def test_encrypted_ones_go_with_the_plain_ones(names: bool) -> None:
+    def chosen(kind: Any) -> Any:
+        certificates: Any = None
+        return encrypted(kind, new_context(), certificates, 10.0, names)
+
+    ours = chosen(SocketTransports)
+    assert type(ours) is TLSTransports
+    ours.close()
+    assert type(chosen(LoopTransports)) is ForeignTLSTransports
+    assert not chosen(LoopTransports)._fastnet
+    # Those of aiofastnet would end the process when names choose among certificates.
+    assert chosen(FastnetTransports)._fastnet == (not names)
 
 
 @pytest.mark.parametrize("family", ["unix", "tcp", "tcp6"])

@@ -5,6 +5,7 @@ from pagi.protocol.http2._huffman_c cimport decode_huffman
 
 cdef int _STATIC
 cdef list _STATIC_FIELDS, _STATIC_KINDS
+cdef tuple _GONE
 
 
 @cython.final

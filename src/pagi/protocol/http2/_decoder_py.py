@@ -24,6 +24,7 @@ _STATIC_FIELDS: Final = list(STATIC_TABLE)
 _STATIC_KINDS: Final = [classify(name, b"") for name, _ in STATIC_TABLE]
 #: Entries at the beginning of the list that are evicted and not removed yet.
 _SLACK: Final = 64
+_GONE: Final = (b"", b"")
 #: An integer of more than four bytes behind its prefix is none that we could use.
 _MAX_SHIFT: Final = 28
 
@@ -177,6 +178,7 @@ class HeaderDecoder:
         """Drop the oldest entries until no more than ``size`` bytes are left."""
         while self._size > size and self._start < len(self._fields):
             name, value = self._fields[self._start]
+            self._fields[self._start] = _GONE  # its text is freed now
             self._size -= len(name) + len(value) + _ENTRY_OVERHEAD
             self._start += 1
         if self._start > _SLACK:

@@ -20,7 +20,7 @@ __all__ = ["HeaderEncoder"]
 _TABLE_SIZE: Final = 4096  # what we use at most, whatever the peer allows
 _ENTRY_OVERHEAD: Final = 32  # RFC 7541 §4.1
 _MAX_ENTRY: Final = 512
-_MAX_SEEN: Final = 256
+_MAX_SEEN: Final = 64
 _FIRST_DYNAMIC: Final = len(STATIC_TABLE) + 1
 
 _INDEXED: Final = 0x80
@@ -78,8 +78,8 @@ class HeaderEncoder:
             self._table_size = size
             self._evict(size)
             # The smallest of several must be said, and the last.
-            self._resized = [each for each in self._resized if each < size]
-            self._resized.append(size)
+            smallest = min(self._resized[0], size) if self._resized else size
+            self._resized = [smallest] if smallest == size else [smallest, size]
 
     def encode(self, fields: Fields) -> bytes:
         """Return a whole section."""

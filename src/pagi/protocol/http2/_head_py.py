@@ -50,7 +50,9 @@ _NAME: Final = re.compile(rb"[a-z0-9!#$%&'*+\-.^_`|~]+")
 _NOT_IN_VALUE: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]|\A[ \t]|[ \t]\Z")
 
 _FIELD_OVERHEAD: Final = 32  # RFC 9113 §6.5.2
+#: What is remembered of names belongs to all connections: so many, and none that is longer.
 _MAX_REMEMBERED: Final = 1024
+_LONGEST_REMEMBERED: Final = 64
 
 _names: dict[bytes, int] = {}
 
@@ -62,9 +64,10 @@ def classify(name: bytes, value: bytes) -> int:
         kind = _KINDS.get(name)
         if kind is None:
             kind = _PLAIN if _NAME.fullmatch(name) is not None else _MALFORMED
-        if len(_names) >= _MAX_REMEMBERED:
-            _names.clear()
-        _names[name] = kind
+        if len(name) <= _LONGEST_REMEMBERED:
+            if len(_names) >= _MAX_REMEMBERED:
+                _names.clear()
+            _names[name] = kind
     if _NOT_IN_VALUE.search(value) is not None or (name == b"te" and value != b"trailers"):
         return _MALFORMED
     return kind

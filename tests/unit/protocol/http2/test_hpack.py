@@ -135,7 +135,7 @@ def test_a_section_cut_at_every_byte(new_decoder: Any, huffman: bool) -> None:
 
 
 #: What an integer can follow: the representations, and lengths of names and values.
-STARTS = [b"\xff", b"\x7f", b"\x3f", b"\x1f", b"\x0f", b"\x40\x7f", b"\x40\xff", b"\x41\x7f"]
+STARTS = [b"\xff", b"\x7f", b"\x3f\xff", b"\x1f", b"\x0f", b"\x40\x7f", b"\x40\xff", b"\x41\x7f"]
 
 
 @of_decoders
