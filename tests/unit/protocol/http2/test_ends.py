@@ -140,16 +140,16 @@ def test_an_upload_is_stopped_when_the_trailers_have_left() -> None:
 def test_an_upload_is_not_stopped_before_the_end_of_the_answer_has_left() -> None:
     """RFC 9113 §8.1: the client would take the answer for incomplete."""
     pair = wide()
-    upload(pair, 3)
-    pair.machine.send_head(3, 200, [])
-    pair.machine.send_body(3, b"body")
+    upload(pair, 1)
+    pair.machine.send_head(1, 200, [])
+    pair.machine.send_body(1, b"body")
     parts = pair.sent()
-    ask(pair, 1)
-    answer(pair, 1, 100_000)
-    pair.machine.send_body(3, b"", end=True)
+    ask(pair, 3)
+    answer(pair, 3, 100_000)
+    pair.machine.send_body(1, b"", end=True)
     for _ in range(20):
         parts += frames(b"".join(pair.machine.data_to_send(16_384)))
-    ours = [part for part in parts if part[1] == 3]
+    ours = [part for part in parts if part[1] == 1]
     assert kinds(ours)[1:] == [("DATA", 0), ("DATA", 1), ("RST_STREAM", 0)]
 
 

@@ -1,4 +1,4 @@
-"""Flow control in both directions (RFC 9113 §5.2, §6.9)."""
+"""Flow control of what we send (RFC 9113 §5.2, §6.9)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pagi.protocol.events import BodyReceived, ConnectionFailed, StreamReset
+from pagi.protocol.events import ConnectionFailed, StreamReset
 from tests.unit.protocol.http2.driving import (
     INITIAL_WINDOW_SIZE,
     MAX_FRAME_SIZE,
@@ -164,6 +164,30 @@ def test_a_window_that_falls_below_zero_while_the_stream_has_its_turn() -> None:
     assert shapes(pair.sent()) == [("DATA", 1, 1, 5)]
 
 
+@pytest.mark.xfail(run=False, reason="the compiled engine crashes: it takes what is not there")
+@pytest.mark.parametrize("end", ["of the body", "by trailers", "by a reset"])
+def test_an_end_while_the_window_is_below_zero(end: str) -> None:
+    """RFC 9113 §6.9.2. Ends need no credit, and frames without a payload take none."""
+    pair = Pair()
+    ask(pair, 1)
+    pair.machine.send_head(1, 200, [], trailers=end == "by trailers")
+    pair.machine.send_body(1, b"some")
+    pair.sent()
+    if end == "by a reset":
+        pair.machine.send_body(1, b"more")
+    pair.receive(settings((INITIAL_WINDOW_SIZE, 0)))
+    if end == "of the body":
+        pair.machine.send_body(1, b"", end=True)
+    elif end == "by trailers":
+        pair.machine.send_trailers(1, [(b"x-sum", b"1")])
+    else:
+        pair.machine.reset(1, "app_abort")
+    _, last = pair.sent()
+    kinds = {"of the body": "DATA", "by trailers": "HEADERS", "by a reset": "RST_STREAM"}
+    assert last[:2] == (kinds[end], 1)
+    assert pair.machine.idle
+
+
 def test_settings_open_the_windows_of_streams_that_wait() -> None:
     """RFC 9113 §6.9.2: the difference goes to all streams that are there."""
     pair = with_window(0)
@@ -213,7 +237,8 @@ def test_frames_are_as_large_as_the_client_takes(size: int) -> None:
     answer(pair, 1, 100_000)
     parts = pair.sent()
     assert body(parts, 1) == bytes(100_000)
-    assert max(len(part[3]) for part in parts) == min(size, 100_000)
+    # How much of it is used is for us to say.
+    assert 2**14 <= max(len(part[3]) for part in parts) <= size
 
 
 @pytest.mark.xfail(strict=True, reason="a frame may be as large as the client takes: 16 MiB")
@@ -226,6 +251,20 @@ def test_large_frames_do_not_make_others_wait() -> None:
         answer(pair, stream, 2**22)
     pulled = b"".join(pair.machine.data_to_send(65_536))
     assert len(pulled) <= 2**18
+
+
+def test_what_is_pulled_goes_on_where_it_stopped() -> None:
+    pair = wide()
+    ask(pair, 1)
+    pair.machine.send_head(1, 200, [])
+    pieces = [bytes((number,)) * (7919 * number) for number in range(12)]
+    for piece in pieces:
+        pair.machine.send_body(1, piece, end=piece is pieces[-1])
+    pulled = []
+    while pair.machine.buffered(1):
+        pulled += frames(b"".join(pair.machine.data_to_send(20_000)))
+    assert body(pulled, 1) == b"".join(pieces)
+    assert [part[2] for part in pulled if part[0] == "DATA"][-2:] == [0, 1]
 
 
 # --- credit beyond all bounds ---
@@ -295,152 +334,3 @@ def test_credit_for_a_stream_that_has_not_begun(stream: int) -> None:
     ask(pair, 1)
     pair.receive(credit(stream, 1))
     assert last_words(pair) == (1, PROTOCOL_ERROR)
-
-
-# --- credit that the client gets ---
-
-
-def test_credit_returns_as_the_application_reads() -> None:
-    pair = Pair(window_size=100_000, connection_window_size=200_000)
-    pair.receive(frame("SETTINGS", 0, 1))
-    upload(pair, 1)
-    total: dict[int, int] = {}
-    for _ in range(100):
-        pair.receive(data(1, 10_000))
-        pair.machine.consumed(1, 10_000)
-        for stream, size in given(pair.sent()).items():
-            total[stream] = total.get(stream, 0) + size
-    # What is given late is less than half of a window.
-    assert 950_000 < total[1] <= 1_000_000
-    assert 900_000 < total[0] <= 1_000_000
-
-
-def test_a_stream_whose_application_does_not_read_gets_no_credit() -> None:
-    pair = Pair(window_size=100_000, connection_window_size=1_000_000)
-    pair.receive(frame("SETTINGS", 0, 1))
-    for stream in (1, 3):
-        upload(pair, stream)
-    assert len(pair.receive(data(1, 100_000))) == 7
-    assert not pair.machine.awaits_body(1)
-    pair.receive(data(3, 60_000))
-    pair.machine.consumed(3, 60_000)
-    assert given(pair.sent()) == {3: 60_000}
-    (event,) = pair.receive(data(1, 1))
-    assert isinstance(event, StreamReset)
-    assert resets(pair.sent()) == [(1, FLOW_CONTROL_ERROR)]
-    assert pair.machine.is_open(3)
-
-
-def test_more_than_the_connection_has_credit_for() -> None:
-    """RFC 9113 §6.9.1: FLOW_CONTROL_ERROR of the connection; nothing of it is handed over."""
-    pair = Pair(window_size=100_000, connection_window_size=100_000)
-    for stream in (1, 3):
-        upload(pair, stream)
-    pair.receive(data(1, 60_000))
-    *events, failed = pair.receive(data(3, 60_000))
-    assert sum(len(event.data) for event in events if isinstance(event, BodyReceived)) <= 40_000
-    assert isinstance(failed, ConnectionFailed)
-    assert last_words(pair) == (3, FLOW_CONTROL_ERROR)
-
-
-def test_padding_counts_and_is_read_at_once() -> None:
-    """RFC 9113 §6.9.1: the whole payload counts, with padding and its length."""
-    pair = Pair(window_size=1000, connection_window_size=DEFAULT)
-    pair.receive(frame("SETTINGS", 0, 1))
-    upload(pair, 1)
-    padded = frame("DATA", 1, 8, b"\xff" + b"x" + bytes(255))
-    events = pair.receive(padded * 3)
-    assert events == [BodyReceived(1, b"x")] * 3
-    assert given(pair.sent()) == {1: 2 * 256}
-    assert pair.machine.awaits_body(1)
-
-
-def test_padding_may_end_a_body() -> None:
-    pair = Pair()
-    upload(pair, 1)
-    _, end = pair.receive(data(1, 3), frame("DATA", 1, 9, b"\x05" + bytes(5)))
-    assert (end.stream_id, end.trailers) == (1, [])
-
-
-@pytest.mark.parametrize("how", ["reset by us", "reset by the client", "answered"])
-def test_what_nobody_reads_is_given_back_to_the_connection(how: str) -> None:
-    """RFC 9113 §6.9: credit that is not returned would be lost for all other streams."""
-    pair = Pair(window_size=300_000, connection_window_size=100_000)
-    pair.receive(frame("SETTINGS", 0, 1))
-    upload(pair, 1)
-    pair.receive(data(1, 60_000))
-    assert given(pair.sent()) == {}
-    if how == "reset by us":
-        pair.machine.reset(1, "app_abort")
-    elif how == "reset by the client":
-        pair.receive(frame("RST_STREAM", 1, 0, CANCEL.to_bytes(4, "big")))
-    else:
-        pair.machine.send_response(1, 200, [], b"early")
-    parts = pair.sent() + pair.sent()
-    assert given(parts) == {0: 60_000}
-    assert pair.machine.idle
-
-
-def test_what_comes_for_a_stream_that_was_reset_is_given_back() -> None:
-    """RFC 9113 §5.1: it counts for the window of the connection, and is thrown away."""
-    pair = Pair(window_size=100_000, connection_window_size=100_000)
-    pair.receive(frame("SETTINGS", 0, 1))
-    upload(pair, 1)
-    pair.machine.send_response(1, 200, [], b"early")
-    assert resets(pair.sent()) == [(1, NO_ERROR)]
-    total = 0
-    for _ in range(20):
-        assert pair.receive(data(1, 30_000)) == []
-        parts = pair.sent()
-        assert {part[0] for part in parts} <= {"WINDOW_UPDATE"}
-        total += given(parts).get(0, 0)
-        assert 1 not in given(parts)
-    assert total >= 20 * 30_000 - 50_000
-
-
-def test_credit_is_not_given_twice() -> None:
-    """What the application takes after the end of its stream was given back with that."""
-    pair = Pair(window_size=100_000, connection_window_size=100_000)
-    upload(pair, 1)
-    pair.receive(data(1, 60_000))
-    pair.receive(frame("RST_STREAM", 1, 0, CANCEL.to_bytes(4, "big")))
-    pair.machine.consumed(1, 60_000)
-    upload(pair, 3)
-    pair.receive(data(3, 10_000))
-    pair.machine.consumed(3, 10_000)
-    assert given(pair.sent()) == {0: 60_000}
-
-
-def test_a_body_that_is_complete_gets_no_credit() -> None:
-    pair = Pair(window_size=100_000, connection_window_size=100_000)
-    pair.receive(frame("SETTINGS", 0, 1))
-    upload(pair, 1)
-    pair.receive(data(1, 60_000, end=True))
-    pair.machine.consumed(1, 60_000)
-    assert given(pair.sent()) == {0: 60_000}
-
-
-def test_our_window_holds_from_the_acknowledgement_on() -> None:
-    """RFC 9113 §6.5.3: until then the client may not have heard of a smaller one."""
-    pair = Pair(window_size=1000)
-    upload(pair, 1)
-    assert [len(event.data) for event in pair.receive(data(1, 2000))] == [2000]
-    pair.receive(frame("SETTINGS", 0, 1))
-    upload(pair, 3)
-    (event,) = pair.receive(data(3, 2000))
-    assert isinstance(event, StreamReset)
-    assert resets(pair.sent()) == [(3, FLOW_CONTROL_ERROR)]
-
-
-def test_what_is_pulled_goes_on_where_it_stopped() -> None:
-    pair = wide()
-    ask(pair, 1)
-    pair.machine.send_head(1, 200, [])
-    pieces = [bytes((number,)) * (7919 * number) for number in range(12)]
-    for piece in pieces:
-        pair.machine.send_body(1, piece, end=piece is pieces[-1])
-    pulled = []
-    while pair.machine.buffered(1):
-        pulled += frames(b"".join(pair.machine.data_to_send(20_000)))
-    assert body(pulled, 1) == b"".join(pieces)
-    assert [part[2] for part in pulled if part[0] == "DATA"][-2:] == [0, 1]
