@@ -152,7 +152,7 @@ def _run(**parameters: Any) -> int:
     os.environ["PAGI_ENV"] = config.application.env
     from pagi.server.api import run_loaded
 
-    return run_loaded(loader, config)
+    return run_loaded(loader, config, lambda: server_config(parameters))
 
 
 def _make_check() -> click.Command:

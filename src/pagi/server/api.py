@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable, Generator
 from types import TracebackType
 from typing import Any
@@ -181,15 +182,22 @@ def run(app: App, *, config: Config | None = None, **options: Any) -> int:
         disposition.put_back()
 
 
-def run_loaded(load_app: Callable[[], App], config: Config) -> int:
+def run_loaded(
+    load_app: Callable[[], App], config: Config, read_config: Callable[[], Config] | None = None
+) -> int:
     """Serve the application that ``load_app()`` returns, then exit; what ``pagi run`` calls.
 
-    With several workers the application is loaded in each worker, after the fork. A stop signal
-    that comes after the end of the server ends the process with the status that is returned here.
+    With workers the application is loaded in each worker, after the fork. A stop signal that comes
+    after the end of the server ends the process with the status that is returned here.
+
+    Args:
+        load_app: imports and returns the application.
+        config: the whole configuration.
+        read_config: reads it again when the workers are restarted.
     """
     disposition = Disposition()
     try:
-        status = _serve_until_told(load_app, config)
+        status = _serve_until_told(load_app, config, read_config)
     except BaseException:
         disposition.put_back()
         raise
@@ -197,13 +205,16 @@ def run_loaded(load_app: Callable[[], App], config: Config) -> int:
     return status
 
 
-def _serve_until_told(load_app: Callable[[], App], config: Config) -> int:
+def _serve_until_told(
+    load_app: Callable[[], App], config: Config, read_config: Callable[[], Config] | None = None
+) -> int:
     logging_ = config.logging
     configure(logging_.log_level, logging_.log_format, logging_.quiet)
-    if config.process.workers > 1:
-        from pagi.server.supervisor.prefork import run_workers
+    # Process 1 of a container is the parent of all orphans there: a supervisor reaps them.
+    if config.process.supervised or os.getpid() == 1:
+        from pagi.server.supervisor.supervisor import run_supervised
 
-        return run_workers(load_app, config)
+        return run_supervised(load_app, config, read_config)
     app = load_app()
     sockets = bind_all(config)
     try:

@@ -110,7 +110,7 @@ def test_naming_and_refusing_the_file(tmp_path: Path) -> None:
     by_variable = {"PAGI_CONFIG_FILE": str(other)}
     assert load(environ=by_variable, directory=str(tmp_path)).process.workers == 5
     config = load({"config_file": None}, environ=by_variable, directory=str(tmp_path))
-    assert (config.process.workers, config.config_file) == (1, None)
+    assert (config.process.workers, config.config_file) == (0, None)
 
 
 def problems(*arguments: Any, **keywords: Any) -> tuple[str, ...]:

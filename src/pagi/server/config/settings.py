@@ -180,7 +180,15 @@ class Process:
     """Processes, event loop and how they stop."""
 
     workers: int = option(
-        1, Workers(), "Worker processes; 0 and 1 mean one, auto one for each core.", short="w"
+        0,
+        Workers(),
+        "Worker processes under a supervisor, auto one for each core; 0 serves in this process.",
+        short="w",
+    )
+    preload: bool = option(
+        False,
+        Switch(),
+        "Load the application once, before the workers are made, and not in each.",
     )
     loop: LoopName = option(
         "auto", _LOOP, "Event loop; auto takes uvloop where it is installed.", short="l"
@@ -198,6 +206,44 @@ class Process:
         _SECONDS,
         "How long WebSockets and event streams may go on after a stop was asked for.",
     )
+    drain_delay: float | None = option(
+        None,
+        _SECONDS,
+        "How long to go on serving after a stop was asked for, while readiness says no.",
+    )
+    heartbeat_timeout: float | None = option(
+        30.0,
+        _SECONDS,
+        "How long the loop of a worker may not turn before the worker is replaced.",
+    )
+    max_requests: int = option(
+        0, Whole(0), "Requests after which a worker is replaced; 0 means no limit."
+    )
+    max_age: float | None = option(None, _SECONDS, "Age at which a worker is replaced.")
+    max_memory: int = option(
+        0, Size(), "Resident memory above which a worker is replaced; 0 means no limit."
+    )
+    max_memory_hard: int = option(
+        0,
+        Size(),
+        "Resident memory above which a worker is killed at once; 0 means no limit.",
+    )
+    recycle_jitter: int = option(
+        10,
+        Whole(0, 100),
+        "Per cent of max_requests and max_age by which the limits of workers differ at most.",
+    )
+
+    @property
+    def supervised(self) -> bool:
+        """Whether something is wanted that takes a supervisor."""
+        recycled = self.max_requests or self.max_age or self.max_memory or self.max_memory_hard
+        return bool(self.workers or recycled)
+
+    @property
+    def count(self) -> int:
+        """How many workers a supervisor has."""
+        return max(1, self.workers)
 
 
 @dataclass(frozen=True, slots=True)

@@ -258,6 +258,15 @@ class Exchange:
             assert service.log_access is not None
             service.log_access(self.client, scope, self._status, self.sent, seconds, reason)
 
+    def describe(self) -> str:
+        """Return in words which request this is, and for how long, as far as that is known."""
+        scope = self._scope
+        if scope is None:
+            return f"a request of {self.client}"
+        service = self._service
+        what = scope.get("method", scope["type"])
+        return f"{what} {scope['path']} of {self.client}, {service.time() - self._started_at:.1f} s"
+
     def abort(self, detail: str | None) -> None:
         """End the scope on the application's behalf, with reason ``app_abort``."""
         if self._phase != COMPLETE and self.connection.disconnect_reason is None:

@@ -159,7 +159,7 @@ class AppRunner:
         self._ready: Seat | None = None  # the first of the spare ones, without a list
         self._spare: list[Seat] = []
         self.error: BaseException | None = None
-        self._tasks: dict[Task[Any], Any] = {}  # with their exchanges
+        self._tasks: dict[Task[Any], Any] = {}  # with their seats, or exchanges without one
 
     @property
     def tasks(self) -> set[Task[Any]]:
@@ -168,9 +168,25 @@ class AppRunner:
 
     def cancel_forsaken(self) -> None:
         """Cancel the applications of streams that have ended without their taking note of it."""
-        for task, exchange in list(self._tasks.items()):
+        for task, held in list(self._tasks.items()):
+            exchange = held.exchange if type(held) is Seat else held
             if exchange.forsaken:
                 task.cancel()
+
+    def activities(self) -> dict[Task[Any], tuple[Any, Any]]:
+        """Return what waits for something, by task: the exchange, and the coroutine that runs.
+
+        Parked tasks are there, too, with ``None`` and ``None``: they are no activity.
+        """
+        found: dict[Task[Any], tuple[Any, Any]] = {}
+        for task, held in self._tasks.items():
+            if type(held) is Seat:
+                found[task] = (held.exchange, held.running)
+            else:
+                found[task] = (held, task.get_coro())
+        parked = self._spare if self._ready is None else [*self._spare, self._ready]
+        found.update((seat.task, (None, None)) for seat in parked)
+        return found
 
     def start(self, app: Any, exchange: Any, scope: Any) -> bool:
         """Run ``app`` for ``exchange``.
@@ -268,7 +284,7 @@ class AppRunner:
         """Let the task of ``seat`` go on with a coroutine that waits for something."""
         seat.running, seat.waiting_for, seat.context = begun
         seat.exchange = exchange
-        self._tasks[seat.task] = exchange
+        self._tasks[seat.task] = seat
         seat.wake(seat)
         if not _EAGER and len(self._spare) < self._wanted:
             self._add_seat()

@@ -182,6 +182,15 @@ class Endpoints:
         """Those of applications that have not ended."""
         return [task for service in self.services for task in service.runner.tasks]
 
+    @property
+    def activities(self) -> dict[asyncio.Task[Any], tuple[Any, Any]]:
+        """See `AppRunner.activities`."""
+        return {
+            task: activity
+            for service in self.services
+            for task, activity in service.runner.activities().items()
+        }
+
     def cancel_forsaken(self) -> None:
         """Cancel the applications that missed the end of their exchange."""
         for service in self.services:

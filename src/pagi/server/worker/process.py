@@ -4,25 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import signal
 import sys
-from contextlib import ExitStack, closing
-from typing import Final
 
 from pagi._build import active_twins
 from pagi.interface.callables import App
 from pagi.server.config import Config
 from pagi.server.errors import EXIT_CONFIGURATION, StartError
-from pagi.server.worker.signals import STOP_SIGNALS, hurry_signal, leave_signals
-from pagi.server.worker.sockets import BoundSocket, bind, bind_beside
+from pagi.server.worker.link import HURRY, REOPEN, STOP, Link
+from pagi.server.worker.report import Report
+from pagi.server.worker.scoreboard import DRAINING, READY, Scoreboard
+from pagi.server.worker.signals import STOP_SIGNALS, Terminal, leave_signals
+from pagi.server.worker.sockets import BoundSocket, bind
 from pagi.server.worker.threads import Threads
 from pagi.server.worker.worker import Worker
 
-__all__ = ["bind_all", "bind_for_workers", "make_loop", "run_worker"]
-
-#: How often a worker looks whether its supervisor is still there, in seconds.
-SUPERVISOR_CHECK: Final = 1.0
+__all__ = ["bind_all", "make_loop", "run_worker"]
 
 
 def bind_all(config: Config) -> list[BoundSocket]:
@@ -48,30 +45,6 @@ def bind_all(config: Config) -> list[BoundSocket]:
     return sockets
 
 
-def bind_for_workers(config: Config) -> list[list[BoundSocket]]:
-    """Open the listeners of each worker. Raises StartError.
-
-    All workers accept from the same, except from TCP listeners with ``reuseport``: of those each
-    has its own, among which the kernel distributes new connections. They are opened before the
-    first fork and outlive their worker, so what waits in one is served by the replacement.
-    """
-    backlog = config.listening.backlog
-    with ExitStack() as opened:
-        first = [opened.enter_context(closing(bound)) for bound in bind_all(config)]
-
-        def one_set() -> list[BoundSocket]:
-            return [
-                opened.enter_context(closing(bind_beside(bound, backlog)))
-                if bound.shared
-                else bound
-                for bound in first
-            ]
-
-        listeners = [first, *(one_set() for _ in range(1, config.process.workers))]
-        opened.pop_all()
-    return listeners
-
-
 def make_loop(name: str) -> asyncio.AbstractEventLoop:
     """Make an event loop: ``uvloop``, ``asyncio``, or ``auto`` for uvloop where installed."""
     if name in ("auto", "uvloop"):
@@ -89,21 +62,27 @@ def make_loop(name: str) -> asyncio.AbstractEventLoop:
 
 
 def run_worker(
-    app: App, config: Config, sockets: list[BoundSocket], worker_num: int | None = None
+    app: App, config: Config, sockets: list[BoundSocket], link: Link | None = None
 ) -> int:
-    """Run one worker on bound sockets until a stop signal; return the exit status.
+    """Run one worker on bound sockets until it is told to stop; return the exit status.
 
     Stop signals are ignored then; see `Disposition`. `SystemExit` or `KeyboardInterrupt` of the
     application begins the same stop, and is raised after it.
+
+    Args:
+        app: the application.
+        config: the whole configuration.
+        sockets: bound, listening, non-blocking.
+        link: to the supervisor; ``None`` for a process without one.
     """
     process = config.process
     asked, ended = asyncio.Event(), asyncio.Event()
     with asyncio.Runner(loop_factory=lambda: make_loop(process.loop)) as runner:
         try:
-            runner.run(_run_worker(app, config, sockets, worker_num, asked, ended))
+            runner.run(_run_worker(app, config, sockets, link, asked, ended))
         except (SystemExit, KeyboardInterrupt) as exc:
             if not ended.is_set():
-                logging.getLogger("pagi.server").error(
+                _logger().error(
                     "the application ended the process by %s; stopping", type(exc).__name__
                 )
                 asked.set()
@@ -120,26 +99,52 @@ async def _run_worker(
     app: App,
     config: Config,
     sockets: list[BoundSocket],
-    worker_num: int | None,
+    link: Link | None,
     asked: asyncio.Event,
     ended: asyncio.Event,
 ) -> None:
     loop = asyncio.get_running_loop()
-    worker = Worker(app, config, sockets, worker_num)
+    slot = Scoreboard(1).site if link is None else link.slot
+    worker = Worker(app, config, sockets, None if link is None else link.number, slot)
     threads = Threads(loop)
-    _heed_signals(loop, worker, asked, supervised=worker_num is not None)
+    report = Report() if link is None else link.report
+    report.install(_logger(), _name(link), worker.activities)
+    begun = asyncio.Event()
+    if link is None:
+        _heed_signals(loop, worker, asked, begun)
+    else:
+        _heed_supervisor(loop, worker, asked, link)
     try:
         if await _start(worker, asked):
-            if worker_num is None:
+            if link is None:
                 _announce(sockets, config, loop)
+                slot.state = READY
             else:
-                logging.getLogger("pagi.server").info("worker %d is ready", worker_num)
+                _logger().info("worker %d is ready", link.number)
+                link.ready()
             await asked.wait()
+            slot.state = DRAINING
+            if link is None and config.process.drain_delay is not None:
+                await _delay(config.process.drain_delay, begun)
+            begun.set()
             await worker.stop()
     finally:
         await threads.end()
+        if link is not None:
+            link.leave()
+        report.uninstall()
         leave_signals(loop)
         ended.set()
+
+
+async def _delay(seconds: float, begun: asyncio.Event) -> None:
+    """Go on serving for a while although a stop was asked for, while readiness says no."""
+    _logger().info("stopping in %g s (drain_delay); still serving", seconds)
+    try:
+        async with asyncio.timeout(seconds):
+            await begun.wait()
+    except TimeoutError:
+        return
 
 
 async def _start(worker: Worker, asked: asyncio.Event) -> bool:
@@ -158,33 +163,79 @@ async def _start(worker: Worker, asked: asyncio.Event) -> bool:
 
 
 def _heed_signals(
-    loop: asyncio.AbstractEventLoop, worker: Worker, asked: asyncio.Event, *, supervised: bool
+    loop: asyncio.AbstractEventLoop, worker: Worker, asked: asyncio.Event, begun: asyncio.Event
 ) -> None:
-    def on_signal() -> None:
-        if asked.is_set():
+    """Heed the signals of a process that has no supervisor.
+
+    Args:
+        loop: the running loop.
+        worker: the worker.
+        asked: set when a stop is asked for.
+        begun: set when the stop need not be delayed any longer.
+    """
+    terminal = Terminal()
+
+    def stop() -> None:
+        if begun.is_set():
             worker.hurry()
+        elif asked.is_set():
+            begun.set()
         asked.set()
 
-    if supervised:  # SIGINT stays ignored: the supervisor hears it, too
-        loop.add_signal_handler(signal.SIGTERM, asked.set)
-        loop.add_signal_handler(hurry_signal(), worker.hurry)
-        _watch_supervisor(loop, asked, os.getppid())
-    else:
-        for number in STOP_SIGNALS:
-            loop.add_signal_handler(number, on_signal)
-
-
-def _watch_supervisor(loop: asyncio.AbstractEventLoop, asked: asyncio.Event, pid: int) -> None:
-    """Ask for a stop when the supervisor has been killed: nobody else would stop its workers."""
-    if os.getppid() == pid:
-        loop.call_later(SUPERVISOR_CHECK, _watch_supervisor, loop, asked, pid)
-    else:
-        logging.getLogger("pagi.server").error("the supervisor has gone; stopping")
+    def stop_at_once() -> None:
         asked.set()
+        begun.set()
+        worker.hurry()
+
+    def hang_up() -> None:
+        if terminal.has_gone():
+            stop()
+        else:
+            refuse()
+
+    def refuse() -> None:
+        _logger().warning(
+            "restarting and scaling take a supervisor; start with --workers 1 or more"
+        )
+
+    for number in STOP_SIGNALS:
+        loop.add_signal_handler(number, stop)
+    for name, heed in (
+        ("SIGQUIT", stop_at_once),
+        ("SIGHUP", hang_up),
+        ("SIGUSR1", worker.reopen_logs),
+        ("SIGTTIN", refuse),
+        ("SIGTTOU", refuse),
+    ):
+        taken: signal.Signals | None = getattr(signal, name, None)
+        if taken is not None and signal.getsignal(taken) != signal.SIG_IGN:
+            loop.add_signal_handler(taken, heed)
+
+
+def _heed_supervisor(
+    loop: asyncio.AbstractEventLoop, worker: Worker, asked: asyncio.Event, link: Link
+) -> None:
+    """Heed the supervisor; of signals only SIGTERM, which stops this worker alone."""
+
+    def orphaned() -> None:
+        _logger().error("the supervisor has gone; stopping")
+        asked.set()
+
+    loop.add_signal_handler(signal.SIGTERM, asked.set)
+    commands = {STOP: asked.set, HURRY: worker.hurry, REOPEN: worker.reopen_logs}
+    link.follow(loop, commands, orphaned)
+
+
+def _name(link: Link | None) -> str:
+    return "this process" if link is None else f"worker {link.number}"
+
+
+def _logger() -> logging.Logger:
+    return logging.getLogger("pagi.server")
 
 
 def _announce(sockets: list[BoundSocket], config: Config, loop: asyncio.AbstractEventLoop) -> None:
-    log = logging.getLogger("pagi.server")
+    log = _logger()
     twins = active_twins()
     kind = "compiled" if twins and all(twins.values()) else "pure Python"
     where = ", ".join(bound.address_text for bound in sockets)

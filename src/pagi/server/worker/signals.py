@@ -19,7 +19,7 @@ from pagi.server.worker.threads import leave_behind
 __all__ = [
     "STOP_SIGNALS",
     "Disposition",
-    "hurry_signal",
+    "Terminal",
     "ignore_stop_signals",
     "leave_signals",
 ]
@@ -27,13 +27,15 @@ __all__ = [
 STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
 
-def hurry_signal() -> signal.Signals:
-    """Return what a supervisor sends to a worker so that it ends the waiting of its stop.
+def _there_are(*names: str) -> tuple[signal.Signals, ...]:
+    """Return the signals of these names that the system has."""
+    return tuple(signal.Signals[name] for name in names if name in signal.Signals.__members__)
 
-    It is one that no terminal and no service manager sends: those send theirs to the workers as
-    well, and a worker that is told to stop twice must not take that for haste.
-    """
-    return signal.SIGRTMIN
+
+#: What a serving process also heeds.
+_OTHERS: Final = _there_are("SIGQUIT", "SIGHUP", "SIGUSR1", "SIGTTIN", "SIGTTOU")
+#: What it changes beside that.
+_CHANGED: Final = _there_are("SIGUSR2", "SIGCHLD")
 
 
 def ignore_stop_signals() -> None:
@@ -49,7 +51,7 @@ def leave_signals(loop: asyncio.AbstractEventLoop) -> None:
     default action, which is death, after it has closed the pipe that it hears them by; uvloop
     goes on to swallow them.
     """
-    numbers = (*STOP_SIGNALS, hurry_signal())
+    numbers = (*STOP_SIGNALS, *_OTHERS)
     before = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
     for number in numbers:
         if loop.remove_signal_handler(number):
@@ -57,11 +59,24 @@ def leave_signals(loop: asyncio.AbstractEventLoop) -> None:
     signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-class Disposition:
-    """How this process took the stop signals before it served. Only for the main thread."""
+class Terminal:
+    """The terminal that this process was started from, if it was."""
 
     def __init__(self) -> None:
-        self._handlers = {number: signal.getsignal(number) for number in STOP_SIGNALS}
+        self._descriptors = [descriptor for descriptor in range(3) if os.isatty(descriptor)]
+
+    def has_gone(self) -> bool:
+        """Tell whether it was closed, which also sends SIGHUP."""
+        return bool(self._descriptors) and not any(map(os.isatty, self._descriptors))
+
+
+class Disposition:
+    """How this process took signals before it served. Only for the main thread."""
+
+    def __init__(self) -> None:
+        self._handlers = {
+            number: signal.getsignal(number) for number in (*STOP_SIGNALS, *_OTHERS, *_CHANGED)
+        }
 
     def put_back(self) -> None:
         """Take them as before."""

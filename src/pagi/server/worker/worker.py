@@ -19,7 +19,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from functools import partial
-from time import monotonic
+from time import monotonic, time
 from typing import Any, Final
 
 from pagi.interface.callables import App
@@ -30,6 +30,8 @@ from pagi.server.worker.access_log import AccessLog
 from pagi.server.worker.clock import Ticker
 from pagi.server.worker.endpoints import Endpoints
 from pagi.server.worker.lifespan import Lifespan
+from pagi.server.worker.memory import resident_memory
+from pagi.server.worker.scoreboard import Scoreboard, Slot
 from pagi.server.worker.sockets import BoundSocket
 from pagi.server.worker.transports import Transports, choose_transports
 
@@ -52,6 +54,7 @@ class Worker:
         config: the whole configuration.
         sockets: bound, listening, non-blocking.
         worker_num: 1, 2, … of several processes; ``None`` for a single one.
+        slot: where it says how it is; by default one of its own.
     """
 
     def __init__(
@@ -60,6 +63,7 @@ class Worker:
         config: Config,
         sockets: Sequence[BoundSocket],
         worker_num: int | None = None,
+        slot: Slot | None = None,
     ) -> None:
         self._app = app
         self._config = config
@@ -81,11 +85,18 @@ class Worker:
         self._ticker: Ticker | None = None
         self._empty: asyncio.Future[None] | None = None
         self._hurry: asyncio.Future[None] | None = None
+        self._hurried = False
+        self._slot = slot or Scoreboard(0).site
+        self._expected_tick = 0.0
 
     @property
     def connections(self) -> int:
         """How many connections are open."""
         return 0 if self._endpoints is None else len(self._endpoints.connections)
+
+    def activities(self) -> dict[asyncio.Task[Any], tuple[Any, Any]]:
+        """See `AppRunner.activities`; of all listeners."""
+        return {} if self._endpoints is None else self._endpoints.activities
 
     async def start(self) -> None:
         """Run the lifespan's startup, then accept.
@@ -134,10 +145,27 @@ class Worker:
             self._acceptors.append(acceptor)
 
     def _tick(self, wall: float) -> None:
+        self._beat(monotonic())
         if self._access_log is not None:
             self._access_log.tick(wall)
         if self._endpoints is not None:
             self._endpoints.renew()
+
+    def _beat(self, now: float) -> None:
+        """Say how this worker is: it turns its loop, among other things."""
+        slot = self._slot
+        slot.beat = now
+        slot.lag = lag = max(0.0, now - self._expected_tick) if self._expected_tick else 0.0
+        slot.max_lag = max(slot.max_lag, lag)
+        slot.connections = self.connections
+        slot.memory = resident_memory()
+        # The next one is on the next full second of the clock on the wall.
+        self._expected_tick = now + 1.0 - time() % 1.0
+
+    def reopen_logs(self) -> None:
+        """Open the file of the access log again, after it was renamed."""
+        if self._access_log is not None:
+            self._access_log.reopen()
 
     def _open_access_log(self, loop: asyncio.AbstractEventLoop) -> None:
         logging_ = self._config.logging
@@ -155,7 +183,8 @@ class Worker:
             self._empty.set_result(None)
 
     def hurry(self) -> None:
-        """End a stop that is under way without waiting for requests any longer."""
+        """End a stop, under way or to come, without waiting for requests any longer."""
+        self._hurried = True
         if self._hurry is not None and not self._hurry.done():
             self._hurry.set_result(None)
 
@@ -163,6 +192,8 @@ class Worker:
         """Stop gracefully; see the timeline above. Never raises; cancelling it skips the grace."""
         loop = asyncio.get_running_loop()
         self._hurry = loop.create_future()
+        if self._hurried:
+            self.hurry()
         try:
             if self._endpoints is not None:
                 await self._drain(self._endpoints)

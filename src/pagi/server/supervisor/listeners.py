@@ -1,0 +1,64 @@
+"""`Listeners`: the sockets that all workers accept from.
+
+All accept from the same, except from TCP listeners with ``reuseport``: of those each worker has its
+own, among which the kernel distributes new connections. They outlive their worker, so what waits in
+one is served by its replacement.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack, closing
+
+from pagi.server.config import Config
+from pagi.server.worker.process import bind_all
+from pagi.server.worker.sockets import BoundSocket, bind_beside
+
+__all__ = ["Listeners"]
+
+
+class Listeners:
+    """Opens the listeners of every worker, or none.
+
+    Args:
+        config: the whole configuration.
+
+    Raises:
+        StartError: one cannot be opened.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self._backlog = config.listening.backlog
+        self._sets = [bind_all(config)]
+        try:
+            self.provide(config.process.count)
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def text(self) -> str:
+        """Where they listen, for people."""
+        return ", ".join(bound.address_text for bound in self._sets[0])
+
+    def provide(self, count: int) -> None:
+        """See that there are listeners for ``count`` workers. Raises StartError."""
+        while len(self._sets) < count:
+            with ExitStack() as opened:
+                own = [
+                    opened.enter_context(closing(bind_beside(bound, self._backlog)))
+                    if bound.shared
+                    else bound
+                    for bound in self._sets[0]
+                ]
+                opened.pop_all()
+            self._sets.append(own)
+
+    def of(self, number: int) -> list[BoundSocket]:
+        """Return those of worker ``number``: 1, 2, …."""
+        return self._sets[number - 1]
+
+    def close(self, *, but: Sequence[BoundSocket] = ()) -> None:
+        """Close all, except those that a worker serves."""
+        for bound in {bound for own in self._sets for bound in own}.difference(but):
+            bound.close()

@@ -1,0 +1,444 @@
+"""`run_supervised`: binds, forks the workers, and keeps as many of them as are wanted.
+
+What is decided is decided by `Crew` and `Watch`, which know no processes; here are the processes.
+Everything that happens is taken in one loop, one thing after the other: signals, words of workers,
+and the passing of time.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import selectors
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from time import monotonic
+from typing import Final
+
+from pagi.interface.callables import App
+from pagi.server.config import Config, ConfigError
+from pagi.server.errors import StartError
+from pagi.server.supervisor.child import Child
+from pagi.server.supervisor.crew import Crew
+from pagi.server.supervisor.listeners import Listeners
+from pagi.server.supervisor.signals import SignalQueue
+from pagi.server.supervisor.watch import Stuck, Watch
+from pagi.server.worker.link import HURRY, REOPEN, Link
+from pagi.server.worker.process import run_worker
+from pagi.server.worker.report import REPORT_SIGNAL, Report
+from pagi.server.worker.scoreboard import DRAINING, READY, Scoreboard
+
+__all__ = ["KILL_GRACE", "run_supervised"]
+
+#: Workers at a time at most, those that stop included.
+MAX_WORKERS: Final = 1000
+#: Beyond the worker's own shutdown timeouts before it is killed, in seconds.
+KILL_GRACE: Final = 15.0
+#: How long a worker whose loop does not turn has to say where it is before it is killed.
+REPORT_TIME: Final = 0.5
+#: How often the supervisor looks at its workers, in seconds.
+LOOK: Final = 0.5
+
+_SIGNALS: Final = (
+    signal.SIGCHLD,
+    signal.SIGTERM,
+    signal.SIGINT,
+    signal.SIGQUIT,
+    signal.SIGHUP,
+    signal.SIGUSR1,
+    signal.SIGUSR2,
+    signal.SIGTTIN,
+    signal.SIGTTOU,
+)
+#: What a terminal or a service manager sends to all processes, and is the supervisor's to heed.
+_NOT_FOR_WORKERS: Final = (
+    signal.SIGINT,
+    signal.SIGQUIT,
+    signal.SIGHUP,
+    signal.SIGUSR1,
+    signal.SIGTTIN,
+    signal.SIGTTOU,
+)
+
+
+def run_supervised(
+    load_app: Callable[[], App],
+    config: Config,
+    read_config: Callable[[], Config] | None = None,
+) -> int:
+    """Run workers until a stop signal; return the exit status.
+
+    Stop signals are ignored then; see `Disposition`.
+
+    Args:
+        load_app: called in each worker, or once before the first if ``preload`` is on.
+        config: the whole configuration.
+        read_config: reads it again for a restart; without it, it stays as it is.
+
+    Raises:
+        ConfigError, StartError: it could not begin.
+    """
+    listeners = Listeners(config)
+    try:
+        if config.process.preload:
+            app = load_app()
+            load_app = lambda: app  # noqa: E731
+        # Whoever started us may ignore its children: then nobody would tell us of a death.
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        queue = SignalQueue(_SIGNALS)
+        try:
+            return Supervisor(load_app, config, listeners, queue, read_config).run()
+        finally:
+            queue.close()
+    finally:
+        listeners.close()
+
+
+class Supervisor:
+    """The hands of a `Crew`, and the loop.
+
+    Args:
+        load_app: called in each worker.
+        config: the whole configuration.
+        listeners: those of all workers.
+        signals: the signals of this process.
+        read_config: reads the configuration again.
+    """
+
+    def __init__(
+        self,
+        load_app: Callable[[], App],
+        config: Config,
+        listeners: Listeners,
+        signals: SignalQueue,
+        read_config: Callable[[], Config] | None = None,
+    ) -> None:
+        self._load_app = load_app
+        self._config = config
+        self._listeners = listeners
+        self._signals = signals
+        self._read_config = read_config
+        self._logger = logging.getLogger("pagi.server")
+        self._scoreboard = Scoreboard(MAX_WORKERS)
+        self._children: dict[int, Child] = {}
+        self._selector = selectors.DefaultSelector()
+        now = monotonic()
+        self._crew = Crew(config.process.count, self, now, self._logger)
+        self._watch = Watch(config.process, now)
+        self._look_at = now
+        self._drain_until: float | None = None
+        self._was_complete = False
+        self._actions = {
+            signal.SIGCHLD: self._reap,
+            signal.SIGTERM: self._asked_to_stop,
+            signal.SIGINT: self._asked_to_stop,
+            signal.SIGQUIT: self._asked_to_hurry,
+            signal.SIGHUP: self._asked_to_restart,
+            signal.SIGUSR1: self._asked_to_reopen,
+            signal.SIGUSR2: self._asked_to_hand_over,
+            signal.SIGTTIN: self._asked_for_more,
+            signal.SIGTTOU: self._asked_for_fewer,
+        }
+
+    def run(self) -> int:
+        """Serve until stopped; return the exit status."""
+        self._logger.info(
+            "listening on %s; starting %d workers",
+            self._listeners.text,
+            self._config.process.count,
+        )
+        self._selector.register(self._signals, selectors.EVENT_READ)
+        try:
+            while not self._crew.finished:
+                self._turn()
+        except BaseException:  # a fault of ours must not leave workers that nobody can stop
+            for child in self._children.values():
+                child.signal(signal.SIGTERM)
+            raise
+        finally:
+            self._selector.close()
+        return self._crew.status
+
+    # ------------------------------------------------------------- the loop
+
+    def _turn(self) -> None:
+        now = monotonic()
+        self._crew.tick(now)
+        for key, _ in self._selector.select(max(0.0, self._deadline(now) - now)):
+            if key.fileobj is self._signals:
+                for number in self._signals.take():
+                    self._actions[number]()
+            elif key.data.pid in self._children:  # it may just have been buried
+                self._hear(key.data)
+        self._look(monotonic())
+
+    def _deadline(self, now: float) -> float:
+        times = [self._look_at, self._drain_until, self._crew.deadline()]
+        times += [child.kill_at for child in self._children.values()]
+        times.append(self._watch.deadline(self._serving()))
+        return min(time for time in times if time is not None)
+
+    def _serving(self) -> list[Child]:
+        return [
+            place.serving
+            for place in self._crew.places
+            if place.serving is not None and not place.serving.reported
+        ]
+
+    def _hear(self, child: Child) -> None:
+        if child.says_ready():
+            self._crew.ready(child, monotonic())
+            self._tell_when_complete()
+        else:  # it has ended, or closed its side
+            self._selector.unregister(child.channel)
+
+    def _tell_when_complete(self) -> None:
+        complete = self._crew.is_complete
+        if complete and not self._was_complete:
+            self._completed()
+        self._was_complete = complete
+
+    def _completed(self) -> None:
+        """Every worker is ready."""
+        self._scoreboard.site.state = READY
+
+    def _look(self, now: float) -> None:
+        """Do what its time has come for."""
+        self._look_at = now + LOOK
+        if self._drain_until is not None and now >= self._drain_until:
+            self._stop()
+        for child in self._children.values():
+            if child.kill_at is not None and now >= child.kill_at:
+                self._kill(child)
+        if self._crew.stopping:
+            return
+        serving = self._serving()
+        for stuck in self._watch.stuck(serving, now):
+            self._report(stuck, now)
+        for child, why, hard in self._watch.worn(serving, now):
+            place = self._crew.place_of(child)
+            if place is None or place.coming is not None:
+                continue
+            if hard:
+                self._logger.error("worker %s is killed: %s", child, why)
+                self._crew.replace_now(place, now, why)
+                child.signal(signal.SIGKILL)
+                child.reported = True
+            else:
+                self._crew.renew(place, now, why)
+
+    # ------------------------------------------------------------- workers
+
+    def fork(self, number: int, generation: int) -> Child | None:
+        """Make a worker; see `Hands.fork`."""
+        slot = self._scoreboard.free()
+        if slot is None:
+            self._logger.error("worker %d: there are %d processes already", number, MAX_WORKERS)
+            return None
+        ours, its = socket.socketpair()
+        for channel in (ours, its):
+            channel.setblocking(False)
+        report = Report()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        self._signals.hold()
+        try:
+            slot.take(0, number, generation)
+            pid = os.fork()
+        except OSError as exc:  # the system is short of processes or memory
+            self._signals.release()
+            self._logger.error("worker %d cannot be forked: %s", number, exc.strerror)
+            slot.clear()
+            report.close()
+            ours.close()
+            its.close()
+            return None
+        if not pid:
+            slot.pid = os.getpid()
+            self._be_worker(Link(number, its, slot, report), ours)
+        self._signals.release()
+        its.close()
+        slot.pid = pid
+        child = Child(number, pid, slot, ours, report)
+        self._children[pid] = child
+        self._selector.register(ours, selectors.EVENT_READ, child)
+        return child
+
+    def _be_worker(self, link: Link, channel: socket.socket) -> None:
+        """Be the worker, in the forked process; never returns."""
+        status = 1
+        try:
+            self._become_worker(channel)
+            own = self._listeners.of(link.number)
+            self._listeners.close(but=own)
+            status = run_worker(self._load_app(), self._config, own, link)
+        except StartError as exc:
+            self._logger.error("worker %d: %s", link.number, exc)
+            status = exc.exit_status
+        except KeyboardInterrupt:
+            status = 0
+        except BaseException:
+            self._logger.exception("worker %d failed", link.number)
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(status)
+
+    def _become_worker(self, channel: socket.socket) -> None:
+        """Leave what is the supervisor's."""
+        self._signals.forget(_NOT_FOR_WORKERS)
+        self._signals.release()
+        self._selector.close()
+        channel.close()
+        # A copy of another worker's channel would hide the supervisor's death from it.
+        for child in self._children.values():
+            child.channel.close()
+
+    def retire(self, child: Child) -> None:
+        """Tell a worker to stop gracefully; see `Hands.retire`."""
+        if child.reported:  # it hears nothing, and is about to be killed
+            return
+        process, application = self._config.process, self._config.application
+        grace = (process.shutdown_timeout, application.lifespan_shutdown_timeout)
+        if None not in grace:
+            child.kill_at = monotonic() + sum(filter(None, grace)) + KILL_GRACE
+        child.signal(signal.SIGTERM)
+
+    def _kill(self, child: Child) -> None:
+        child.kill_at = None
+        if child.reported:
+            self._kill_stuck(child)
+        else:
+            self._logger.error("worker %s did not end within its timeouts and is killed", child)
+            child.signal(signal.SIGKILL)
+
+    def _reap(self) -> None:
+        while True:
+            try:
+                pid, wait_status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if not pid:
+                return
+            child = self._children.pop(pid, None)
+            if child is not None:  # as process 1 of a container we also get the orphans of others
+                self._bury(child, os.waitstatus_to_exitcode(wait_status))
+
+    def _bury(self, child: Child, status: int) -> None:
+        if child.channel.fileno() in self._selector.get_map():
+            self._selector.unregister(child.channel)
+        child.close()
+        self._watch.forget(child)
+        self._scoreboard.release(child.slot)
+        self._crew.died(child, status, monotonic())
+        self._tell_when_complete()
+        if self._crew.stopping and self._scoreboard.site.state != DRAINING:
+            self._begin_stop()
+
+    # ------------------------------------------------------------- workers that hang
+
+    def _report(self, stuck: Stuck, now: float) -> None:
+        """Ask a worker that hangs where it is, and have another take its place."""
+        child: Child = stuck.child
+        self._logger.error(
+            "worker %s has not turned its loop for %.1f s, more than heartbeat_timeout; "
+            "asking where it is and replacing it",
+            child,
+            stuck.silence,
+        )
+        child.reported = True
+        child.kill_at = now + REPORT_TIME
+        if REPORT_SIGNAL is not None:
+            child.signal(REPORT_SIGNAL)
+        place = self._crew.place_of(child)
+        if place is not None:
+            self._crew.replace_now(place, now, "it hung")
+
+    def _kill_stuck(self, child: Child) -> None:
+        stacks = child.report.stacks()
+        if stacks:  # it could not log them itself: its interpreter does not get a turn
+            self._logger.error(
+                "worker %s hangs in a call that does not return", child, extra={"detail": stacks}
+            )
+        if monotonic() - child.slot.beat < REPORT_TIME:
+            self._logger.warning("worker %s goes on; it is replaced all the same", child)
+            child.reported = False
+            self.retire(child)
+            return
+        child.signal(signal.SIGKILL)
+
+    # ------------------------------------------------------------- what is asked for
+
+    def _asked_to_stop(self) -> None:
+        """Stop gracefully; asked again, sooner."""
+        if self._crew.stopping:
+            for child in self._children.values():
+                child.send(HURRY)
+        elif self._drain_until is not None or not self._config.process.drain_delay:
+            self._stop()
+        else:
+            delay = self._config.process.drain_delay
+            self._drain_until = monotonic() + delay
+            self._scoreboard.site.state = DRAINING
+            self._logger.info("stopping in %g s (drain_delay); still serving", delay)
+
+    def _asked_to_hurry(self) -> None:
+        self._stop()
+        for child in self._children.values():
+            child.send(HURRY)
+
+    def _stop(self) -> None:
+        self._drain_until = None
+        if not self._crew.stopping:
+            self._begin_stop()
+            self._crew.stop()
+
+    def _begin_stop(self) -> None:
+        self._scoreboard.site.state = DRAINING
+        # Ours first: the worker that closes the last copy has taken what waits there.
+        self._listeners.close()
+
+    def _asked_to_restart(self) -> None:
+        if self._crew.stopping:
+            return
+        try:
+            config = self._config if self._read_config is None else self._read_config()
+        except ConfigError as error:
+            for problem in error.problems:
+                self._logger.error("not restarting: %s", problem)
+            return
+        self._take_config(config)
+        self._logger.info("restarting the workers, one after the other")
+        self._was_complete = False
+        self._crew.restart(monotonic())
+
+    def _take_config(self, config: Config) -> None:
+        if config.listening != self._config.listening:
+            self._logger.warning("listeners are changed by a hot restart (SIGUSR2) only")
+        before, self._config = self._config, config
+        self._watch.take(config.process)
+        if config.process.count != before.process.count:
+            self._scale(config.process.count)
+
+    def _asked_to_reopen(self) -> None:
+        for child in self._children.values():
+            child.send(REOPEN)
+
+    def _asked_to_hand_over(self) -> None:
+        """Hot restart."""
+
+    def _asked_for_more(self) -> None:
+        self._scale(len(self._crew.places) + 1)
+
+    def _asked_for_fewer(self) -> None:
+        self._scale(max(1, len(self._crew.places) - 1))
+
+    def _scale(self, count: int) -> None:
+        before = len(self._crew.places)
+        if count != before and not self._crew.stopping:
+            self._logger.info("%d workers instead of %d", count, before)
+            self._listeners.provide(count)
+            self._was_complete = False
+            self._crew.scale(count, monotonic())

@@ -1,0 +1,147 @@
+"""`Scoreboard`: numbers of every worker, in memory that all processes of the server share.
+
+A worker writes into its own slot, which costs it a store and no message. Whoever inherited the
+scoreboard reads all slots: the supervisor to see whether the workers are well, the admin listener
+to add them up. So what a worker that hangs has done, and since when it hangs, is known without its
+help.
+
+Every cell is a signed integer of 64 bits, which processors store whole. Times are microseconds of
+the monotonic clock, which is the same in all processes.
+"""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Iterator
+from time import monotonic
+from typing import Any, Final
+
+__all__ = ["BOOTING", "DRAINING", "FREE", "READY", "Scoreboard", "Slot", "micros"]
+
+#: States of a slot: nobody's; its worker loads the application; it serves; it stops.
+FREE: Final = 0
+BOOTING: Final = 1
+READY: Final = 2
+DRAINING: Final = 3
+
+_CELL: Final = 8
+#: Cells of a slot; those behind `_HEADER` are the counters of exchanges.
+SLOT_CELLS: Final = 8192
+_HEADER: Final = 64
+
+_STATE: Final = 0
+_PID: Final = 1
+_NUMBER: Final = 2
+_GENERATION: Final = 3
+_BORN: Final = 4
+_BEAT: Final = 5
+_LAG: Final = 6
+_MAX_LAG: Final = 7
+_CONNECTIONS: Final = 8
+_MEMORY: Final = 9
+_REQUESTS: Final = 10
+
+
+def micros(seconds: float) -> int:
+    """Return seconds as whole microseconds."""
+    return int(seconds * 1_000_000)
+
+
+def _cell(index: int, help: str) -> Any:
+    """Make an attribute of `Slot` that lives in one of its cells."""
+
+    def read(slot: Slot) -> int:
+        return int(slot.cells[index])
+
+    def write(slot: Slot, value: int) -> None:
+        slot.cells[index] = value
+
+    return property(read, write, doc=help)
+
+
+def _time(index: int, help: str) -> Any:
+    """The same for a time in seconds."""
+
+    def read(slot: Slot) -> float:
+        return int(slot.cells[index]) / 1_000_000
+
+    def write(slot: Slot, seconds: float) -> None:
+        slot.cells[index] = micros(seconds)
+
+    return property(read, write, doc=help)
+
+
+class Slot:
+    """What one worker says of itself.
+
+    Attributes:
+        cells: all of its numbers.
+        counters: those of exchanges, see `pagi.server.exchange.counters`.
+    """
+
+    def __init__(self, cells: memoryview) -> None:
+        self.cells = cells
+        self.counters = cells[_HEADER:]
+
+    state: int = _cell(_STATE, "One of the states above.")
+    pid: int = _cell(_PID, "Process.")
+    number: int = _cell(_NUMBER, "Which worker it is: 1, 2, …; 0 for a process without others.")
+    generation: int = _cell(_GENERATION, "How many restarts came before it.")
+    born: float = _time(_BORN, "When it was forked, in monotonic seconds.")
+    beat: float = _time(_BEAT, "When its loop turned last, in monotonic seconds.")
+    lag: float = _time(_LAG, "How late the loop's last tick was, in seconds.")
+    max_lag: float = _time(_MAX_LAG, "How late a tick was at most.")
+    connections: int = _cell(_CONNECTIONS, "Open connections.")
+    requests: int = _cell(_REQUESTS, "Exchanges of all kinds that have ended.")
+    memory: int = _cell(_MEMORY, "Resident memory in bytes; 0 where it is not known.")
+
+    def take(self, pid: int, number: int, generation: int) -> None:
+        """Begin the life of a worker."""
+        self.clear()
+        self.pid, self.number, self.generation = pid, number, generation
+        self.born = self.beat = monotonic()
+        self.state = BOOTING
+
+    def clear(self) -> None:
+        """Set everything to zero: the slot is nobody's."""
+        self.cells[:] = memoryview(bytes(len(self.cells) * _CELL)).cast("q")
+
+
+class Scoreboard:
+    """Slots of all workers, and one for what is true of the whole server.
+
+    Args:
+        size: how many workers there may be at a time, those that stop included.
+
+    Attributes:
+        site: the slot of the server: its state, its supervisor, and the counters of the workers
+            that have ended.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._memory = mmap.mmap(-1, (size + 1) * SLOT_CELLS * _CELL)
+        cells = memoryview(self._memory).cast("q")
+        slots = [
+            Slot(cells[begin : begin + SLOT_CELLS])
+            for begin in range(0, (size + 1) * SLOT_CELLS, SLOT_CELLS)
+        ]
+        self.site, *self._slots = slots
+
+    def free(self) -> Slot | None:
+        """Return a slot that is nobody's, or ``None``."""
+        return next((slot for slot in self._slots if slot.state == FREE), None)
+
+    def taken(self) -> Iterator[Slot]:
+        """Yield the slots of workers, those that stop included."""
+        return (slot for slot in self._slots if slot.state != FREE)
+
+    def release(self, slot: Slot) -> None:
+        """Keep the counters of a worker that has ended, and give its slot away.
+
+        A reader in between may see them twice or not at all, for less than a millisecond.
+        """
+        total, own = self.site.counters, slot.counters
+        for index, count in enumerate(own.tolist()):
+            if count:
+                total[index] += count
+        slot.clear()
