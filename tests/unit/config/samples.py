@@ -7,6 +7,7 @@ from typing import Any
 from pagi.server.config import OPTIONS
 from pagi.server.config.kinds import Choice, FileOrOff, LogFormat, Mount, Origins, Switch
 from pagi.server.config.listen_kinds import Host, Listens, Mode
+from pagi.server.config.process_kinds import Umask
 from pagi.server.config.tls import NamedCertificates
 
 _NUMBERS = {
@@ -23,8 +24,10 @@ _WITH_CERTIFICATE = ("ssl_key", "ssl_sni", "ssl_ca")
 
 
 def companions(name: str) -> dict[str, str]:
-    """Return the options that an option is refused without."""
-    return {"ssl_cert": "/run/cert.pem"} if name in _WITH_CERTIFICATE else {}
+    """Return other options that an option is refused without."""
+    if name in _WITH_CERTIFICATE:
+        return {"ssl_cert": "/run/cert.pem"}
+    return {"log_file": "/run/server.log"} if name == "daemon" else {}
 
 
 def sample(name: str) -> tuple[str, Any]:
@@ -43,8 +46,14 @@ def sample(name: str) -> tuple[str, Any]:
         text = "example.org=/run/cert.pem:/run/key.pem,*.example.net=/run/both.pem"
     elif isinstance(kind, FileOrOff):
         text = "/run/other"
-    elif isinstance(kind, (Host, Mount, LogFormat, Mode)):
-        text = {Host: "::1", Mount: "/mount", LogFormat: "%h", Mode: "0640"}[type(kind)]
+    elif isinstance(kind, (Host, Mount, LogFormat, Mode, Umask)):
+        text = {
+            Host: "::1",
+            Mount: "/mount",
+            LogFormat: "%h",
+            Mode: "0640",
+            Umask: "0027",
+        }[type(kind)]
     else:
         text = _NUMBERS.get(name, "19")
     value = kind.read(text)

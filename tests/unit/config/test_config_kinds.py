@@ -26,6 +26,7 @@ from pagi.server.config.kinds import (
 )
 from pagi.server.config.listen import Listen
 from pagi.server.config.listen_kinds import Descriptor, Host, Listens, Mode, Port, SocketPath
+from pagi.server.config.process_kinds import Account, Umask
 
 WORDS: Kind[Any] = Choice("auto", "on", "off")
 
@@ -232,3 +233,38 @@ def test_cores_without_affinity(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr("os.sched_getaffinity", raising=False)
     monkeypatch.setattr("os.cpu_count", lambda: 3)
     assert available_cores() == 3
+
+
+@pytest.mark.parametrize(
+    ("given", "value"),
+    [("www-data", "www-data"), ("65534", "65534"), (0, "0"), ("none", None), (None, None)],
+)
+def test_accounts(given: object, value: str | None) -> None:
+    kind = Account()
+    assert kind.accept(given) == value
+    assert kind.accept_file(kind.native(value)) == value
+    assert kind.read(kind.show(value)) == value
+
+
+@pytest.mark.parametrize("given", ["-1", "a b", "a:b", "4294967295", "²", -1, True, 1.5])
+def test_what_no_account_is_called(given: object) -> None:
+    with pytest.raises(ValueError, match="write a name such as www-data, or a number"):
+        Account().accept(given)
+
+
+@pytest.mark.parametrize("given", ["0027", 0o27])
+def test_masks(given: object) -> None:
+    kind = Umask()
+    assert kind.accept(given) == 0o27
+    assert kind.show(0o27) == kind.native(0o27) == "0027"
+    assert kind.accept(None) is None
+    assert kind.accept_file(kind.native(None)) is None
+
+
+def test_a_mask_in_the_file_is_text() -> None:
+    assert Umask().accept_file("0027") == 0o27
+    with pytest.raises(ValueError, match='write the mask in quotes: "0027"'):
+        Umask().accept_file(27)
+    for wrong in ("27", "0999", 0o1000, True):
+        with pytest.raises(ValueError, match="is not octal mask"):
+            Umask().accept(wrong)

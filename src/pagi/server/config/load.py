@@ -134,6 +134,10 @@ def _conflicts(values: Mapping[str, Any]) -> list[str]:
             f"write_low_watermark: {low} is above write_high_watermark ({high}), so that no send "
             "would go on; lower the one or raise the other"
         )
+    if values["daemon"] and values["log_file"] is None and not values["quiet"]:
+        problems.append(
+            "daemon: nobody would see the server log; set log_file, or quiet to do without it"
+        )
     problems += _tls_conflicts(values)
     places = [place.place for place in values["listen"] if place.kind != "tcp" or place.port]
     problems += [

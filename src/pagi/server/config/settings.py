@@ -31,7 +31,6 @@ from pagi.server.config.kinds import (
     Switch,
     Text,
     Whole,
-    Workers,
 )
 from pagi.server.config.listen import Listen
 from pagi.server.config.listen_kinds import Descriptor, Host, Listens, Mode, Port, SocketPath
@@ -44,6 +43,7 @@ __all__ = [
     "Application",
     "Environment",
     "Flow",
+from pagi.server.config.process import LoopName, Process, TransportsName
     "LifespanMode",
     "Listening",
     "LogLevel",
@@ -59,8 +59,6 @@ __all__ = [
 
 Environment: TypeAlias = Literal["development", "production", "none"]
 LifespanMode: TypeAlias = Literal["auto", "on", "off"]
-LoopName: TypeAlias = Literal["auto", "asyncio", "uvloop"]
-TransportsName: TypeAlias = Literal["auto", "pagi", "aiofastnet", "asyncio"]
 LogLevel: TypeAlias = Literal["debug", "info", "warning", "error"]
 LogShape: TypeAlias = Literal["text", "json"]
 Interface: TypeAlias = Literal["auto", "pagi", "asgi"]
@@ -68,8 +66,6 @@ Overflow: TypeAlias = Literal["pause", "1008", "1013"]
 
 _ENVIRONMENT: Kind[Environment] = Choice("development", "production", "none")
 _LIFESPAN: Kind[LifespanMode] = Choice("auto", "on", "off")
-_LOOP: Kind[LoopName] = Choice("auto", "asyncio", "uvloop")
-_TRANSPORTS: Kind[TransportsName] = Choice("auto", "pagi", "aiofastnet", "asyncio")
 _LEVEL: Kind[LogLevel] = Choice("debug", "info", "warning", "error")
 _SHAPE: Kind[LogShape] = Choice("text", "json")
 _INTERFACE: Kind[Interface] = Choice("auto", "pagi", "asgi")
@@ -173,77 +169,6 @@ class Listening:
         soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
         # "Unlimited" is never that: the kernel's own ceiling (fs.nr_open) is 2^20 by default.
         return 1 << 20 if soft == resource.RLIM_INFINITY else soft
-
-
-@dataclass(frozen=True, slots=True)
-class Process:
-    """Processes, event loop and how they stop."""
-
-    workers: int = option(
-        0,
-        Workers(),
-        "Worker processes under a supervisor, auto one for each core; 0 serves in this process.",
-        short="w",
-    )
-    preload: bool = option(
-        False,
-        Switch(),
-        "Load the application once, before the workers are made, and not in each.",
-    )
-    loop: LoopName = option(
-        "auto", _LOOP, "Event loop; auto takes uvloop where it is installed.", short="l"
-    )
-    transports: TransportsName = option(
-        "auto",
-        _TRANSPORTS,
-        "Transports of connections; auto takes pagi's where the loop can watch descriptors.",
-    )
-    shutdown_timeout: float | None = option(
-        30.0, _SECONDS, "How long requests may go on after a stop was asked for."
-    )
-    shutdown_grace: float | None = option(
-        5.0,
-        _SECONDS,
-        "How long WebSockets and event streams may go on after a stop was asked for.",
-    )
-    drain_delay: float | None = option(
-        None,
-        _SECONDS,
-        "How long to go on serving after a stop was asked for, while readiness says no.",
-    )
-    heartbeat_timeout: float | None = option(
-        30.0,
-        _SECONDS,
-        "How long the loop of a worker may not turn before the worker is replaced.",
-    )
-    max_requests: int = option(
-        0, Whole(0), "Requests after which a worker is replaced; 0 means no limit."
-    )
-    max_age: float | None = option(None, _SECONDS, "Age at which a worker is replaced.")
-    max_memory: int = option(
-        0, Size(), "Resident memory above which a worker is replaced; 0 means no limit."
-    )
-    max_memory_hard: int = option(
-        0,
-        Size(),
-        "Resident memory above which a worker is killed at once; 0 means no limit.",
-    )
-    recycle_jitter: int = option(
-        10,
-        Whole(0, 100),
-        "Per cent of max_requests and max_age by which the limits of workers differ at most.",
-    )
-
-    @property
-    def supervised(self) -> bool:
-        """Whether something is wanted that takes a supervisor."""
-        recycled = self.max_requests or self.max_age or self.max_memory or self.max_memory_hard
-        return bool(self.workers or recycled)
-
-    @property
-    def count(self) -> int:
-        """How many workers a supervisor has."""
-        return max(1, self.workers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -411,6 +336,9 @@ HTTP1_DECLARATIONS: Final[Mapping[str, Declaration]] = {
         aliases=("max_header_size",),
     ),
     "max_header_count": Declaration(Whole(1), "Header fields of a request; beyond it 431."),
+    log_file: str | None = option(
+        None, FileOrOff(), "File for the server log; by default it is standard error."
+    )
     "max_body_size": Declaration(SizeOrNone(), "Request body; beyond it 413. 0 means no limit."),
     "max_chunk_line_size": Declaration(
         Size(16), "Line in front of a chunk, with its extensions; beyond it 400."
