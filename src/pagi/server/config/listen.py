@@ -3,7 +3,7 @@
 Grammar of a specification, as text:
 
     specification = [ role ":" ] place
-    role          = "plain" | "redirect"
+    role          = "plain" | "redirect" | "admin"
     place         = path | "unix:" path | "fd:" number | host ":" port
     path          = text that begins with "/" or ".", or holds a "/", or ends in ".sock"
     host          = name | IPv4 address | "[" IPv6 address "]"
@@ -20,7 +20,7 @@ from pagi.server.config.tls import read_tls_changes, show_tls_changes
 __all__ = ["Listen", "ListenKind", "ListenRole", "parse_host", "parse_mode", "parse_port"]
 
 ListenKind: TypeAlias = Literal["tcp", "unix", "fd"]
-ListenRole: TypeAlias = Literal["serve", "plain", "redirect"]
+ListenRole: TypeAlias = Literal["serve", "plain", "redirect", "admin"]
 
 #: ``sockaddr_un.sun_path`` without its closing NUL: 108 bytes on Linux, 104 on BSD and macOS.
 _PATH_BYTES: Final = 103
@@ -40,8 +40,9 @@ class Listen:
         path: of the Unix socket.
         mode: permission bits of the Unix socket; ``None``: those of ``socket_mode``.
         fd: number of the descriptor, which is a listening (or at least bound) socket.
-        role: ``serve`` with TLS if there is a certificate, ``plain`` without it in any case, or
-            ``redirect`` every request to where TLS is spoken.
+        role: ``serve`` with TLS if there is a certificate, ``plain`` without it in any case,
+            ``redirect`` every request to where TLS is spoken, or ``admin`` for health, metrics and
+            status of the server itself.
         tls: options of TLS, by field of the slice, that differ from those of the configuration.
     """
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from pagi.server.config.kinds import NOTHING, FileOrOff, Kind, Text, Whole, text_of
 from pagi.server.config.listen import Listen, parse_host, parse_mode, parse_port
 
-__all__ = ["Descriptor", "Host", "Listens", "Mode", "Port", "SocketPath"]
+__all__ = ["AdminPlace", "Descriptor", "Host", "Listens", "Mode", "Port", "SocketPath"]
 
 
 class Host(Text):
@@ -102,6 +103,42 @@ class Descriptor(Kind["int | None"]):
     def native(self, value: int | None) -> object:
         """Return the number or ``False``: TOML has no null."""
         return False if value is None else value
+
+
+class AdminPlace(Kind["Listen | None"]):
+    """Where the admin listener is, or ``None``. A port alone is one of this machine's own."""
+
+    unit = "place to listen"
+    metavar = "PLACE"
+    expected = "write a port, host:port or unix:PATH"
+
+    def read(self, text: str) -> Listen | None:
+        """Read a port, a place, or ``none``."""
+        if text.lower() in NOTHING:
+            return None
+        place = text.removeprefix("admin:")
+        listen = Listen.parse(f"127.0.0.1:{place}" if place.isdigit() else place)
+        return replace(listen, role="admin")
+
+    def accept(self, value: object) -> Listen | None:
+        """Take text, a port, a `Listen`, a table, ``None`` or ``False``."""
+        if value is None or value is False:
+            return None
+        if isinstance(value, Listen):
+            return replace(value, role="admin")
+        if isinstance(value, Mapping):
+            return replace(Listen.from_table(value), role="admin")
+        if isinstance(value, int) and not isinstance(value, bool):
+            return self.read(str(value))
+        return self.read(text_of(self, value))
+
+    def show(self, value: Listen | None) -> str:
+        """Return the place or ``none``."""
+        return "none" if value is None else value.place
+
+    def native(self, value: Listen | None) -> object:
+        """Return the place as text or ``False``: TOML has no null."""
+        return False if value is None else self.show(value)
 
 
 class Listens(Kind["tuple[Listen, ...]"]):

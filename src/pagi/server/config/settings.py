@@ -33,8 +33,17 @@ from pagi.server.config.kinds import (
     Whole,
 )
 from pagi.server.config.listen import Listen
-from pagi.server.config.listen_kinds import Descriptor, Host, Listens, Mode, Port, SocketPath
+from pagi.server.config.listen_kinds import (
+    AdminPlace,
+    Descriptor,
+    Host,
+    Listens,
+    Mode,
+    Port,
+    SocketPath,
+)
 from pagi.server.config.option import Declaration, option
+from pagi.server.config.process import LoopName, Process, TransportsName
 
 __all__ = [
     "HTTP1_DECLARATIONS",
@@ -43,7 +52,6 @@ __all__ = [
     "Application",
     "Environment",
     "Flow",
-from pagi.server.config.process import LoopName, Process, TransportsName
     "LifespanMode",
     "Listening",
     "LogLevel",
@@ -111,6 +119,12 @@ class Listening:
         "Several places at once: host:port, [v6]:port, unix:PATH, fd:N. Beside TLS also "
         "plain:host:port for HTTP and redirect:host:port for redirects to HTTPS. Repeatable.",
     )
+    admin: Listen | None = option(
+        None,
+        AdminPlace(),
+        "Port (of this machine), host:port or unix:PATH for /healthz, /readyz, /metrics and "
+        "/status.",
+    )
     redirect_port: int = option(
         0,
         Port(),
@@ -147,7 +161,9 @@ class Listening:
         elif self.socket is not None:
             places = (Listen.unix(self.socket),)
         else:
-            return (Listen.tcp(self.host, self.port),)
+            places = (Listen.tcp(self.host, self.port),)
+        if self.admin is not None:
+            places = (*places, self.admin)
         return tuple(
             replace(place, mode=self.socket_mode)
             if place.kind == "unix" and place.mode is None
@@ -320,6 +336,9 @@ class Logging:
     log_level: LogLevel = option("info", _LEVEL, "Least level of the server log.")
     quiet: bool = option(False, Switch(), "Log errors only.", short="q")
     log_format: LogShape = option("text", _SHAPE, "Server log as text or as JSON lines.")
+    log_file: str | None = option(
+        None, FileOrOff(), "File for the server log; by default it is standard error."
+    )
 
     @property
     def effective_level(self) -> LogLevel:
@@ -336,9 +355,6 @@ HTTP1_DECLARATIONS: Final[Mapping[str, Declaration]] = {
         aliases=("max_header_size",),
     ),
     "max_header_count": Declaration(Whole(1), "Header fields of a request; beyond it 431."),
-    log_file: str | None = option(
-        None, FileOrOff(), "File for the server log; by default it is standard error."
-    )
     "max_body_size": Declaration(SizeOrNone(), "Request body; beyond it 413. 0 means no limit."),
     "max_chunk_line_size": Declaration(
         Size(16), "Line in front of a chunk, with its extensions; beyond it 400."

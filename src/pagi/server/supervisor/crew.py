@@ -82,6 +82,7 @@ class Crew:
         hands: makes and ends them.
         now: monotonic seconds.
         logger: told of everything an operator wants to know.
+        name: what it calls them.
 
     Attributes:
         status: exit status of the server.
@@ -89,8 +90,16 @@ class Crew:
         generation: how many restarts have begun.
     """
 
-    def __init__(self, count: int, hands: Hands, now: float, logger: logging.Logger) -> None:
+    def __init__(
+        self,
+        count: int,
+        hands: Hands,
+        now: float,
+        logger: logging.Logger,
+        name: str = "worker",
+    ) -> None:
         self._hands = hands
+        self._name = name
         self._logger = logger
         self._places = {number: Place(number, now) for number in range(1, count + 1)}
         self._retired: set[Any] = set()
@@ -245,7 +254,9 @@ class Crew:
         if place.deaths is None:
             place.deaths = 0
         if before is not None:
-            self._logger.info("worker %d is replaced (%s)", place.number, place.why or "restart")
+            self._logger.info(
+                "%s %d is replaced (%s)", self._name, place.number, place.why or "restart"
+            )
             self._retire(before)
         place.why = ""
         self._end_turn(place, now)
@@ -256,7 +267,7 @@ class Crew:
         if place is None:
             self._retired.discard(child)
             if status and not self.stopping:
-                self._logger.warning("worker %s ended with %s", child, describe(status))
+                self._logger.warning("%s %s ended with %s", self._name, child, describe(status))
         elif child is place.serving:
             self._lost(place, status, now)
         else:
@@ -265,17 +276,30 @@ class Crew:
     def _lost(self, place: Place, status: int, now: float) -> None:
         child, place.serving = place.serving, None
         if place.coming is not None:
-            self._logger.error("worker %s ended with %s", child, describe(status))
+            self._logger.error("%s %s ended with %s", self._name, child, describe(status))
             return
         delay = self._put_off(place, now, early=now - place.serves_since < HEALTHY_LIFE)
         self._logger.error(
-            "worker %s ended with %s; replacing it in %.1f s", child, describe(status), delay
+            "%s %s ended with %s; replacing it in %.1f s",
+            self._name,
+            child,
+            describe(status),
+            delay,
+        )
+
+    def _tell_of_death(self, child: Any, status: int, delay: float) -> None:
+        self._logger.error(
+            "%s %s ended with %s; replacing it in %.1f s",
+            self._name,
+            child,
+            describe(status),
+            delay,
         )
 
     def _never_ready(self, place: Place, status: int, now: float) -> None:
         child, place.coming = place.coming, None
         if status in _FATAL and place.deaths is None:
-            self._logger.error("worker %d cannot start; stopping", place.number)
+            self._logger.error("%s %d cannot start; stopping", self._name, place.number)
             self.stop(status)
             return
         if place.serving is not None and self._renewing is place:
@@ -283,13 +307,18 @@ class Crew:
             return
         delay = self._put_off(place, now, early=now - place.born < HEALTHY_LIFE)
         self._logger.error(
-            "worker %s ended with %s; replacing it in %.1f s", child, describe(status), delay
+            "%s %s ended with %s; replacing it in %.1f s",
+            self._name,
+            child,
+            describe(status),
+            delay,
         )
 
     def _call_off(self, place: Place, child: Any, status: int, now: float) -> None:
         """A replacement cannot start: the older workers go on."""
         self._logger.error(
-            "worker %s ended with %s before it was ready; the older one goes on (%s called off)",
+            "%s %s ended with %s before it was ready; the older one goes on (%s called off)",
+            self._name,
             child,
             describe(status),
             place.why,

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack, closing
 
 from pagi.server.config import Config
-from pagi.server.worker.process import bind_all
+from pagi.server.worker.process import bind_all, describe_places, is_admin
 from pagi.server.worker.sockets import BoundSocket, bind_beside
 
 __all__ = ["Listeners"]
@@ -29,7 +29,10 @@ class Listeners:
 
     def __init__(self, config: Config) -> None:
         self._backlog = config.listening.backlog
-        self._sets = [bind_all(config)]
+        bound = bind_all(config)
+        #: Those of the admin process, which no worker accepts from.
+        self.admin = [each for each in bound if is_admin(each)]
+        self._sets = [[each for each in bound if not is_admin(each)]]
         try:
             self.provide(config.process.count)
         except BaseException:
@@ -39,7 +42,7 @@ class Listeners:
     @property
     def text(self) -> str:
         """Where they listen, for people."""
-        return ", ".join(bound.address_text for bound in self._sets[0])
+        return describe_places(self._sets[0])
 
     def provide(self, count: int) -> None:
         """See that there are listeners for ``count`` workers. Raises StartError."""
@@ -55,10 +58,10 @@ class Listeners:
             self._sets.append(own)
 
     def of(self, number: int) -> list[BoundSocket]:
-        """Return those of worker ``number``: 1, 2, …."""
-        return self._sets[number - 1]
+        """Return those of worker ``number``: 1, 2, …; those of the admin process for 0."""
+        return self._sets[number - 1] if number else self.admin
 
     def close(self, *, but: Sequence[BoundSocket] = ()) -> None:
         """Close all, except those that a worker serves."""
-        for bound in {bound for own in self._sets for bound in own}.difference(but):
+        for bound in {bound for own in (*self._sets, self.admin) for bound in own}.difference(but):
             bound.close()

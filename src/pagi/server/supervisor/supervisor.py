@@ -26,7 +26,7 @@ from pagi.server.supervisor.listeners import Listeners
 from pagi.server.supervisor.signals import SignalQueue
 from pagi.server.supervisor.watch import Stuck, Watch
 from pagi.server.worker.link import HURRY, REOPEN, Link
-from pagi.server.worker.process import run_worker
+from pagi.server.worker.process import describe_places, run_admin, run_worker
 from pagi.server.worker.report import REPORT_SIGNAL, Report
 from pagi.server.worker.scoreboard import DRAINING, READY, Scoreboard
 
@@ -122,10 +122,21 @@ class Supervisor:
         self._read_config = read_config
         self._logger = logging.getLogger("pagi.server")
         self._scoreboard = Scoreboard(MAX_WORKERS)
+        self._site = self._scoreboard.site
+        self._site.take(os.getpid(), 0, 0)
+        self._site.wanted = config.process.count
         self._children: dict[int, Child] = {}
         self._selector = selectors.DefaultSelector()
         now = monotonic()
         self._crew = Crew(config.process.count, self, now, self._logger)
+        # The admin process is kept like a worker, and outlives the others: it tells of them.
+        self._attendant = Crew(
+            1 if listeners.admin else 0,
+            _Attending(self._fork_as, self.retire),
+            now,
+            self._logger,
+            "admin process",
+        )
         self._watch = Watch(config.process, now)
         self._look_at = now
         self._drain_until: float | None = None
@@ -149,9 +160,11 @@ class Supervisor:
             self._listeners.text,
             self._config.process.count,
         )
+        if self._listeners.admin:
+            self._logger.info("admin on %s", describe_places(self._listeners.admin))
         self._selector.register(self._signals, selectors.EVENT_READ)
         try:
-            while not self._crew.finished:
+            while not (self._crew.finished and self._attendant.finished):
                 self._turn()
         except BaseException:  # a fault of ours must not leave workers that nobody can stop
             for child in self._children.values():
@@ -166,6 +179,7 @@ class Supervisor:
     def _turn(self) -> None:
         now = monotonic()
         self._crew.tick(now)
+        self._attendant.tick(now)
         for key, _ in self._selector.select(max(0.0, self._deadline(now) - now)):
             if key.fileobj is self._signals:
                 for number in self._signals.take():
@@ -175,7 +189,8 @@ class Supervisor:
         self._look(monotonic())
 
     def _deadline(self, now: float) -> float:
-        times = [self._look_at, self._drain_until, self._crew.deadline()]
+        times = [self._look_at, self._drain_until]
+        times += [self._crew.deadline(), self._attendant.deadline()]
         times += [child.kill_at for child in self._children.values()]
         times.append(self._watch.deadline(self._serving()))
         return min(time for time in times if time is not None)
@@ -189,10 +204,13 @@ class Supervisor:
 
     def _hear(self, child: Child) -> None:
         if child.says_ready():
-            self._crew.ready(child, monotonic())
+            self._crew_of(child).ready(child, monotonic())
             self._tell_when_complete()
         else:  # it has ended, or closed its side
             self._selector.unregister(child.channel)
+
+    def _crew_of(self, child: Child) -> Crew:
+        return self._crew if child.number else self._attendant
 
     def _tell_when_complete(self) -> None:
         complete = self._crew.is_complete
@@ -202,7 +220,7 @@ class Supervisor:
 
     def _completed(self) -> None:
         """Every worker is ready."""
-        self._scoreboard.site.state = READY
+        self._site.state = READY
 
     def _look(self, now: float) -> None:
         """Do what its time has come for."""
@@ -213,6 +231,8 @@ class Supervisor:
             if child.kill_at is not None and now >= child.kill_at:
                 self._kill(child)
         if self._crew.stopping:
+            if self._crew.finished:
+                self._attendant.stop()
             return
         serving = self._serving()
         for stuck in self._watch.stuck(serving, now):
@@ -233,6 +253,9 @@ class Supervisor:
 
     def fork(self, number: int, generation: int) -> Child | None:
         """Make a worker; see `Hands.fork`."""
+        return self._fork_as(number, generation)
+
+    def _fork_as(self, number: int, generation: int) -> Child | None:
         slot = self._scoreboard.free()
         if slot is None:
             self._logger.error("worker %d: there are %d processes already", number, MAX_WORKERS)
@@ -273,7 +296,10 @@ class Supervisor:
             self._become_worker(channel)
             own = self._listeners.of(link.number)
             self._listeners.close(but=own)
-            status = run_worker(self._load_app(), self._config, own, link)
+            if link.number:
+                status = run_worker(self._load_app(), self._config, own, link)
+            else:
+                status = run_admin(self._scoreboard, self._config, own, link)
         except StartError as exc:
             self._logger.error("worker %d: %s", link.number, exc)
             status = exc.exit_status
@@ -332,9 +358,12 @@ class Supervisor:
         child.close()
         self._watch.forget(child)
         self._scoreboard.release(child.slot)
-        self._crew.died(child, status, monotonic())
+        crew = self._crew_of(child)
+        if crew.place_of(child) is not None:
+            self._site.deaths += 1
+        crew.died(child, status, monotonic())
         self._tell_when_complete()
-        if self._crew.stopping and self._scoreboard.site.state != DRAINING:
+        if self._crew.stopping and self._site.state != DRAINING:
             self._begin_stop()
 
     # ------------------------------------------------------------- workers that hang
@@ -348,6 +377,7 @@ class Supervisor:
             child,
             stuck.silence,
         )
+        self._site.hangs += 1
         child.reported = True
         child.kill_at = now + REPORT_TIME
         if REPORT_SIGNAL is not None:
@@ -381,7 +411,7 @@ class Supervisor:
         else:
             delay = self._config.process.drain_delay
             self._drain_until = monotonic() + delay
-            self._scoreboard.site.state = DRAINING
+            self._site.state = DRAINING
             self._logger.info("stopping in %g s (drain_delay); still serving", delay)
 
     def _asked_to_hurry(self) -> None:
@@ -396,7 +426,7 @@ class Supervisor:
             self._crew.stop()
 
     def _begin_stop(self) -> None:
-        self._scoreboard.site.state = DRAINING
+        self._site.state = DRAINING
         # Ours first: the worker that closes the last copy has taken what waits there.
         self._listeners.close()
 
@@ -413,6 +443,8 @@ class Supervisor:
         self._logger.info("restarting the workers, one after the other")
         self._was_complete = False
         self._crew.restart(monotonic())
+        self._site.generation = self._crew.generation
+        self._attendant.restart(monotonic())
 
     def _take_config(self, config: Config) -> None:
         if config.listening != self._config.listening:
@@ -442,3 +474,18 @@ class Supervisor:
             self._listeners.provide(count)
             self._was_complete = False
             self._crew.scale(count, monotonic())
+            self._site.wanted = count
+
+
+class _Attending:
+    """Hands that make the admin process, whose number is 0."""
+
+    def __init__(
+        self, fork: Callable[[int, int], Child | None], retire: Callable[[Child], None]
+    ) -> None:
+        self._fork = fork
+        self.retire = retire
+
+    def fork(self, number: int, generation: int) -> Child | None:
+        """Make it; the crew counts from 1."""
+        return self._fork(0, generation)

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from time import monotonic, perf_counter
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from pagi.interface.callables import App
 from pagi.protocol.connection import DefaultFields
@@ -20,8 +20,11 @@ from pagi.server.config import Config
 from pagi.server.config.tls import TLS
 from pagi.server.connection.context import Clock, ConnectionContext
 from pagi.server.exchange.service import Service
+from pagi.server.exchange.sse import SSEExchange
 from pagi.server.exchange.validation import check_message
+from pagi.server.exchange.websocket import WebSocketExchange
 from pagi.server.worker.access_log import AccessLog
+from pagi.server.worker.counters import Counters
 from pagi.server.worker.lifespan import Lifespan
 from pagi.server.worker.redirect import redirect_to_https
 from pagi.server.worker.sockets import BoundSocket
@@ -32,7 +35,9 @@ __all__ = ["Endpoint", "Endpoints"]
 
 _HTTPS_PORT: Final = 443
 
-_Key: TypeAlias = tuple[bool, TLS | None]
+#: Which application: the one that is served, or one of ours.
+_Serves: TypeAlias = Literal["application", "redirect", "admin"]
+_Key: TypeAlias = tuple[_Serves, TLS | None]
 
 
 class Endpoint(NamedTuple):
@@ -59,7 +64,7 @@ class Endpoints:
         connections: those that are open, of all listeners.
         clock: coarse time.
         defaults: fields added to every response.
-        services: the application's side, and beside it that of redirects if there are any.
+        services: the application's side by what is served: the application, redirects, admin.
 
     Raises:
         StartError: a certificate is missing or wrong.
@@ -73,7 +78,7 @@ class Endpoints:
         self.connections: set[Any] = set()
         self.clock = Clock(monotonic())
         self.defaults = DefaultFields(server=config.headers.server_header.encode("latin-1"))
-        self.services: list[Service] = []
+        self.services: dict[_Serves, Service] = {}
         self._http2 = _http2_limits(config)
         self._made: dict[_Key, Endpoint] = {}
         alpn = ("h2", "http/1.1") if self._http2 is not None else ("http/1.1",)
@@ -85,15 +90,18 @@ class Endpoints:
 
     def _key(self, bound: BoundSocket) -> _Key:
         if bound.listen is None:
-            return False, self._config.tls if self._config.tls.wanted else None
-        return bound.listen.role == "redirect", self._config.tls_of(bound.listen)
+            return "application", self._config.tls if self._config.tls.wanted else None
+        role = bound.listen.role
+        serves: _Serves = role if role == "redirect" or role == "admin" else "application"
+        return serves, self._config.tls_of(bound.listen)
 
     def open(
         self,
         app: App,
         loop: asyncio.AbstractEventLoop,
         lifespan: Lifespan,
-        log: AccessLog | None,
+        log: AccessLog | Counters | None,
+        admin: App | None = None,
     ) -> None:
         """Make the application's side.
 
@@ -102,13 +110,17 @@ class Endpoints:
             loop: the running loop.
             lifespan: which has completed its startup.
             log: written at the end of each exchange.
+            admin: the application of admin listeners; nobody logs what is asked of it.
         """
         self._log = log
-        self.services.append(_make_service(self._config, app, loop, lifespan, log))
-        if any(self._key(bound)[0] for bound in self._sockets):
+        wanted = {self._key(bound)[0] for bound in self._sockets}
+        self.services["application"] = _make_service(self._config, app, loop, lifespan, log)
+        if "redirect" in wanted:
             redirect = redirect_to_https(self._redirect_port())
-            self.services.append(_redirecting_service(self._config, redirect, loop, log))
-        for service in self.services:
+            self.services["redirect"] = _own_service(self._config, redirect, loop, log)
+        if "admin" in wanted and admin is not None:
+            self.services["admin"] = _own_service(self._config, admin, loop, None)
+        for service in self.services.values():
             service.runner.prepare()
 
     def _redirect_port(self) -> int:
@@ -131,8 +143,8 @@ class Endpoints:
         """
         key = self._key(bound)
         if key not in self._made:
-            redirects, tls = key
-            context = self._context(self.services[redirects], tls is not None, closed)
+            serves, tls = key
+            context = self._context(self.services[serves], tls is not None, closed)
             self._made[key] = Endpoint(context, self._transports(context, tls, open_transports))
         return self._made[key]
 
@@ -174,31 +186,41 @@ class Endpoints:
 
     def begin_draining(self) -> None:
         """Make the beginning of a stop visible on every open scope."""
-        for service in self.services:
+        for service in self.services.values():
             service.begin_draining()
 
     @property
     def tasks(self) -> list[asyncio.Task[Any]]:
         """Those of applications that have not ended."""
-        return [task for service in self.services for task in service.runner.tasks]
+        return [task for service in self.services.values() for task in service.runner.tasks]
 
     @property
     def activities(self) -> dict[asyncio.Task[Any], tuple[Any, Any]]:
         """See `AppRunner.activities`."""
         return {
             task: activity
-            for service in self.services
+            for service in self.services.values()
             for task, activity in service.runner.activities().items()
         }
 
+    def count_open(self) -> tuple[int, int, int]:
+        """Return how many requests, event streams and WebSockets wait for something."""
+        exchanges = [
+            exchange for exchange, _ in self.services["application"].runner.activities().values()
+        ]
+        streams = sum(isinstance(exchange, SSEExchange) for exchange in exchanges)
+        websockets = sum(isinstance(exchange, WebSocketExchange) for exchange in exchanges)
+        parked = sum(exchange is None for exchange in exchanges)
+        return len(exchanges) - parked - streams - websockets, streams, websockets
+
     def cancel_forsaken(self) -> None:
         """Cancel the applications that missed the end of their exchange."""
-        for service in self.services:
+        for service in self.services.values():
             service.runner.cancel_forsaken()
 
     def close_services(self) -> None:
         """Release what the application's side holds; its tasks have ended or are given up."""
-        for service in self.services:
+        for service in self.services.values():
             service.runner.close()
             service.files.close()
 
@@ -213,7 +235,7 @@ def _make_service(
     app: App,
     loop: asyncio.AbstractEventLoop,
     lifespan: Lifespan,
-    log: AccessLog | None,
+    log: AccessLog | Counters | None,
 ) -> Service:
     interface = config.application.interface
     return Service(
@@ -233,8 +255,8 @@ def _make_service(
     )
 
 
-def _redirecting_service(
-    config: Config, app: App, loop: asyncio.AbstractEventLoop, log: AccessLog | None
+def _own_service(
+    config: Config, app: App, loop: asyncio.AbstractEventLoop, log: AccessLog | Counters | None
 ) -> Service:
     return Service(
         app,

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 import sys
+from collections.abc import Iterable
+from dataclasses import replace
 
 from pagi._build import active_twins
 from pagi.interface.callables import App
-from pagi.server.config import Config
+from pagi.server.config import Config, Listen
 from pagi.server.errors import EXIT_CONFIGURATION, StartError
+from pagi.server.worker.admin import make_admin
 from pagi.server.worker.link import HURRY, REOPEN, STOP, Link
 from pagi.server.worker.report import Report
 from pagi.server.worker.scoreboard import DRAINING, READY, Scoreboard
@@ -19,7 +23,7 @@ from pagi.server.worker.sockets import BoundSocket, bind
 from pagi.server.worker.threads import Threads
 from pagi.server.worker.worker import Worker
 
-__all__ = ["bind_all", "make_loop", "run_worker"]
+__all__ = ["bind_all", "describe_places", "is_admin", "make_loop", "run_admin", "run_worker"]
 
 
 def bind_all(config: Config) -> list[BoundSocket]:
@@ -43,6 +47,16 @@ def bind_all(config: Config) -> list[BoundSocket]:
             bound.close()
         raise
     return sockets
+
+
+def is_admin(bound: BoundSocket) -> bool:
+    """Tell whether a listener is one for health and status of the server itself."""
+    return bound.listen is not None and bound.listen.role == "admin"
+
+
+def describe_places(sockets: Iterable[BoundSocket]) -> str:
+    """Return where listeners are, for people."""
+    return ", ".join(bound.address_text for bound in sockets)
 
 
 def make_loop(name: str) -> asyncio.AbstractEventLoop:
@@ -91,6 +105,22 @@ def run_worker(
     return 0
 
 
+def run_admin(
+    scoreboard: Scoreboard, config: Config, sockets: list[BoundSocket], link: Link
+) -> int:
+    """Run the process that serves the admin listeners of a server with workers, like a worker."""
+    quiet = replace(
+        config,
+        listening=replace(config.listening, admin=None),
+        process=replace(config.process, max_requests=0, shutdown_timeout=1.0, shutdown_grace=1.0),
+        application=replace(config.application, lifespan="off", interface="asgi", root_path=""),
+        logging=replace(config.logging, access_log=None),
+    )
+    for bound in sockets:  # all that this process has are ordinary to it
+        bound.listen = replace(bound.listen or Listen("tcp"), role="plain")
+    return run_worker(make_admin(scoreboard), quiet, sockets, link)
+
+
 async def _wait(event: asyncio.Event) -> None:
     await event.wait()
 
@@ -104,8 +134,14 @@ async def _run_worker(
     ended: asyncio.Event,
 ) -> None:
     loop = asyncio.get_running_loop()
-    slot = Scoreboard(1).site if link is None else link.slot
-    worker = Worker(app, config, sockets, None if link is None else link.number, slot)
+    if link is None:
+        board = Scoreboard(0)
+        slot = board.site
+        slot.take(os.getpid(), 0, 0)
+        worker = Worker(app, config, sockets, None, slot, make_admin(board))
+    else:
+        slot = link.slot
+        worker = Worker(app, config, sockets, link.number, slot)
     threads = Threads(loop)
     report = Report() if link is None else link.report
     report.install(_logger(), _name(link), worker.activities)
@@ -120,7 +156,7 @@ async def _run_worker(
                 _announce(sockets, config, loop)
                 slot.state = READY
             else:
-                _logger().info("worker %d is ready", link.number)
+                _logger().info("%s is ready", _name(link))
                 link.ready()
             await asked.wait()
             slot.state = DRAINING
@@ -227,7 +263,9 @@ def _heed_supervisor(
 
 
 def _name(link: Link | None) -> str:
-    return "this process" if link is None else f"worker {link.number}"
+    if link is None:
+        return "this process"
+    return f"worker {link.number}" if link.number else "the admin process"
 
 
 def _logger() -> logging.Logger:
@@ -238,8 +276,9 @@ def _announce(sockets: list[BoundSocket], config: Config, loop: asyncio.Abstract
     log = _logger()
     twins = active_twins()
     kind = "compiled" if twins and all(twins.values()) else "pure Python"
-    where = ", ".join(bound.address_text for bound in sockets)
-    log.info("serving on %s", where)
+    log.info("serving on %s", describe_places(bound for bound in sockets if not is_admin(bound)))
+    if admin := [bound for bound in sockets if is_admin(bound)]:
+        log.info("admin on %s", describe_places(admin))
     log.info(
         "Python %d.%d, loop %s, %s; stop with Ctrl-C",
         sys.version_info[0],

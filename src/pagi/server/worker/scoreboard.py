@@ -26,7 +26,7 @@ DRAINING: Final = 3
 
 _CELL: Final = 8
 #: Cells of a slot; those behind `_HEADER` are the counters of exchanges.
-SLOT_CELLS: Final = 8192
+SLOT_CELLS: Final = 4096
 _HEADER: Final = 64
 
 _STATE: Final = 0
@@ -40,6 +40,12 @@ _MAX_LAG: Final = 7
 _CONNECTIONS: Final = 8
 _MEMORY: Final = 9
 _REQUESTS: Final = 10
+_OPEN_HTTP: Final = 11
+_OPEN_SSE: Final = 12
+_OPEN_WEBSOCKETS: Final = 13
+_DEATHS: Final = 14
+_HANGS: Final = 15
+_WANTED: Final = 16
 
 
 def micros(seconds: float) -> int:
@@ -76,12 +82,14 @@ class Slot:
 
     Attributes:
         cells: all of its numbers.
-        counters: those of exchanges, see `pagi.server.exchange.counters`.
+        counters: those of exchanges, see `pagi.server.worker.tallies`.
+        request_cell: the one behind `requests`.
     """
 
     def __init__(self, cells: memoryview) -> None:
         self.cells = cells
         self.counters = cells[_HEADER:]
+        self.request_cell = cells[_REQUESTS : _REQUESTS + 1]
 
     state: int = _cell(_STATE, "One of the states above.")
     pid: int = _cell(_PID, "Process.")
@@ -93,6 +101,12 @@ class Slot:
     max_lag: float = _time(_MAX_LAG, "How late a tick was at most.")
     connections: int = _cell(_CONNECTIONS, "Open connections.")
     requests: int = _cell(_REQUESTS, "Exchanges of all kinds that have ended.")
+    open_http: int = _cell(_OPEN_HTTP, "Requests whose application waits for something.")
+    open_sse: int = _cell(_OPEN_SSE, "Open event streams.")
+    open_websockets: int = _cell(_OPEN_WEBSOCKETS, "Open WebSockets.")
+    deaths: int = _cell(_DEATHS, "Of the site: workers that ended without being told to.")
+    hangs: int = _cell(_HANGS, "Of the site: workers whose loop did not turn.")
+    wanted: int = _cell(_WANTED, "Of the site: how many workers there should be.")
     memory: int = _cell(_MEMORY, "Resident memory in bytes; 0 where it is not known.")
 
     def take(self, pid: int, number: int, generation: int) -> None:
@@ -115,7 +129,7 @@ class Scoreboard:
 
     Attributes:
         site: the slot of the server: its state, its supervisor, and the counters of the workers
-            that have ended.
+            that have ended. A process without a supervisor has no other.
     """
 
     def __init__(self, size: int) -> None:

@@ -28,6 +28,7 @@ from pagi.server.connection.http1 import HTTP1Driver
 from pagi.server.worker.accepting import Acceptor
 from pagi.server.worker.access_log import AccessLog
 from pagi.server.worker.clock import Ticker
+from pagi.server.worker.counters import Counters
 from pagi.server.worker.endpoints import Endpoints
 from pagi.server.worker.lifespan import Lifespan
 from pagi.server.worker.memory import resident_memory
@@ -55,6 +56,7 @@ class Worker:
         sockets: bound, listening, non-blocking.
         worker_num: 1, 2, … of several processes; ``None`` for a single one.
         slot: where it says how it is; by default one of its own.
+        admin: the application of admin listeners, if any of the sockets is one.
     """
 
     def __init__(
@@ -64,6 +66,7 @@ class Worker:
         sockets: Sequence[BoundSocket],
         worker_num: int | None = None,
         slot: Slot | None = None,
+        admin: App | None = None,
     ) -> None:
         self._app = app
         self._config = config
@@ -87,6 +90,7 @@ class Worker:
         self._hurry: asyncio.Future[None] | None = None
         self._hurried = False
         self._slot = slot or Scoreboard(0).site
+        self._admin = admin
         self._expected_tick = 0.0
 
     @property
@@ -126,7 +130,7 @@ class Worker:
         open_transports: type[Transports],
     ) -> None:
         self._endpoints = endpoints
-        endpoints.open(self._app, loop, self._lifespan, self._access_log)
+        endpoints.open(self._app, loop, self._lifespan, self._observer(), self._admin)
         await asyncio.sleep(0)
         self._ticker = Ticker(
             loop,
@@ -144,6 +148,12 @@ class Worker:
             acceptor.start()
             self._acceptors.append(acceptor)
 
+    def _observer(self) -> AccessLog | Counters | None:
+        """Return what is told of each exchange: the log, and counters where they are wanted."""
+        if not self._config.process.max_requests and self._config.listening.admin is None:
+            return self._access_log
+        return Counters(self._slot.counters, self._slot.request_cell, self._access_log)
+
     def _tick(self, wall: float) -> None:
         self._beat(monotonic())
         if self._access_log is not None:
@@ -159,6 +169,8 @@ class Worker:
         slot.max_lag = max(slot.max_lag, lag)
         slot.connections = self.connections
         slot.memory = resident_memory()
+        if self._config.listening.admin is not None and self._endpoints is not None:
+            slot.open_http, slot.open_sse, slot.open_websockets = self._endpoints.count_open()
         # The next one is on the next full second of the clock on the wall.
         self._expected_tick = now + 1.0 - time() % 1.0
 

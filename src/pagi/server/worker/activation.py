@@ -1,0 +1,164 @@
+"""`Inherited`: listening sockets that the program which started us has opened.
+
+systemd passes the sockets of a ``.socket`` unit as the descriptors from 3 on; ``LISTEN_FDS`` says
+how many, ``LISTEN_PID`` for which process they are, ``LISTEN_FDNAMES`` what they are called
+(sd_listen_fds(3)). They stay open while the service is restarted, so no client is refused.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+from collections.abc import Iterator, MutableMapping
+from typing import Final, NamedTuple, TypeAlias
+
+from pagi.server.config import Config, Listen, Listening
+from pagi.server.worker.sockets import BoundSocket, adopt_fd
+
+__all__ = ["Inherited"]
+
+_FIRST: Final = 3
+_PLACES: Final = ("host", "port", "socket", "fd", "listen")
+_Address: TypeAlias = tuple[str, int] | str
+
+_logger = logging.getLogger("pagi.server")
+
+
+class _Passed(NamedTuple):
+    """One descriptor.
+
+    Attributes:
+        descriptor: its number.
+        name: what the other program calls it.
+        addresses: what it accepts connections at; more than one for ``::`` that takes IPv4 too.
+            Empty for something else than a listening socket.
+    """
+
+    descriptor: int
+    name: str
+    addresses: tuple[_Address, ...]
+
+    def __str__(self) -> str:
+        where = "no listening socket"
+        if self.addresses:
+            first = self.addresses[0]
+            where = first if isinstance(first, str) else "{}:{}".format(*first)
+        return f"{self.descriptor} ({self.name}, {where})" if self.name else (
+            f"{self.descriptor} ({where})"
+        )
+
+
+class Inherited:
+    """Sockets that were passed and wait to be taken.
+
+    Args:
+        descriptors: their numbers, and what they are called.
+    """
+
+    def __init__(self, descriptors: dict[int, str] | None = None) -> None:
+        self._passed = [
+            _Passed(number, name, tuple(_addresses(number)))
+            for number, name in (descriptors or {}).items()
+        ]
+
+    @classmethod
+    def take(cls, environ: MutableMapping[str, str], descriptors: int = _FIRST) -> Inherited:
+        """Make it of variables, and remove them: what we start must not take them for its own.
+
+        Args:
+            environ: the variables.
+            descriptors: number of the first.
+        """
+        count = environ.pop("LISTEN_FDS", "")
+        pid = environ.pop("LISTEN_PID", "")
+        names = environ.pop("LISTEN_FDNAMES", "").split(":")
+        if pid != str(os.getpid()) or not (count.isascii() and count.isdigit()):
+            return cls()
+        numbers = range(descriptors, descriptors + int(count))
+        return cls(dict(zip(numbers, names + [""] * int(count), strict=False)))
+
+    def __bool__(self) -> bool:
+        return bool(self._passed)
+
+    def claim(self, config: Config) -> dict[Listen, list[BoundSocket]]:
+        """Take the sockets of the places to listen at; close those of none, with a warning.
+
+        A configuration that names no place listens at all of them.
+
+        Returns:
+            the sockets of each place that has some; the other places are still to be opened.
+
+        Raises:
+            StartError: a socket that is wanted is none that connections can be accepted from.
+        """
+        taken: dict[Listen, list[BoundSocket]] = {}
+        if not self._passed:
+            return taken
+        try:
+            if _names_no_place(config):
+                for each in self._passed:
+                    taken[Listen.inherited(each.descriptor)] = [adopt_fd(each.descriptor)]
+                return taken
+            for place in config.listening.addresses():
+                matching = [each for each in self._passed if _is_at(place, each)]
+                if matching:
+                    taken[place] = [adopt_fd(each.descriptor) for each in matching]
+                    self._passed = [each for each in self._passed if each not in matching]
+        except BaseException:
+            for sockets in taken.values():
+                for bound in sockets:
+                    bound.close()
+            raise
+        self._close_rest()
+        return taken
+
+    def _close_rest(self) -> None:
+        for each in self._passed:
+            _logger.warning(
+                "the inherited descriptor %s is none of the listeners and is closed", each
+            )
+            try:
+                os.close(each.descriptor)
+            except OSError:
+                pass  # it was never open
+        self._passed = []
+
+
+def _names_no_place(config: Config) -> bool:
+    named = any(config.sources.get(name, "default") != "default" for name in _PLACES)
+    own = Listening(admin=config.listening.admin)
+    return not named and config.listening.addresses() == own.addresses()
+
+
+def _addresses(descriptor: int) -> Iterator[_Address]:
+    try:
+        sock = socket.socket(fileno=os.dup(descriptor))
+    except OSError:
+        return
+    with sock:
+        if sock.family == socket.AF_UNIX:
+            name = sock.getsockname()
+            yield name if isinstance(name, str) else os.fsdecode(name)
+        elif sock.family in (socket.AF_INET, socket.AF_INET6):
+            host, port = sock.getsockname()[:2]
+            yield host, port
+            if host == "::" and not sock.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY):
+                yield "0.0.0.0", port
+
+
+def _is_at(place: Listen, passed: _Passed) -> bool:
+    if place.kind == "fd":
+        return place.fd == passed.descriptor
+    if place.kind == "unix":
+        path = os.path.realpath(place.path)
+        return any(isinstance(a, str) and os.path.realpath(a) == path for a in passed.addresses)
+    return bool(_resolve(place.host, place.port) & set(passed.addresses))
+
+
+def _resolve(host: str, port: int) -> set[_Address]:
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except OSError:  # said when it is opened
+        return set()
+    return {(str(address[0]), int(address[1])) for *_, address in found}
