@@ -101,8 +101,13 @@ class HTTP1Stream(ConnectionDriver):
         return 101
 
     def flush(self) -> None:
-        """End of one ``send``: give the output to the transport now, or once in this turn."""
-        if self._http1.buffered(self._stream_id) >= self._flush_size:
+        """End of one ``send``: give the output to the transport now, or once in this turn.
+
+        Now if it is much, or if the transport has something already: then waiting for more would
+        not save a system call, and what waits here does not count against its water mark.
+        """
+        size = self._http1.buffered(self._stream_id)
+        if size >= self._flush_size or (size and self._transport.get_write_buffer_size()):
             self._flush_now()
         elif not self._walking and not self._flush_scheduled:
             self._flush_scheduled = True
