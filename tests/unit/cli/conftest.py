@@ -32,7 +32,7 @@ class Result(NamedTuple):
 
 
 Command = Callable[..., Result]
-StandIn = Callable[[Callable[[Callable[[], App], Config], int]], None]
+StandIn = Callable[[Callable[..., int]], None]
 
 
 @pytest.fixture
@@ -74,7 +74,7 @@ class Served(NamedTuple):
 def stand_in(monkeypatch: pytest.MonkeyPatch) -> StandIn:
     """Put a function in place of the server: the command line is all that is tested here."""
 
-    def put(run_loaded: Callable[[Callable[[], App], Config], int]) -> None:
+    def put(run_loaded: Callable[..., int]) -> None:
         module = ModuleType("pagi.server.api")
         vars(module)["run_loaded"] = run_loaded
         monkeypatch.setitem(sys.modules, "pagi.server.api", module)
@@ -87,7 +87,10 @@ def served(stand_in: StandIn) -> list[Served]:
     """Put a recorder in place of the server; what would be served is appended to the list."""
     calls: list[Served] = []
 
-    def run_loaded(load: Callable[[], App], config: Config) -> int:
+    def run_loaded(
+        load: Callable[[], App], config: Config, read_config: Callable[[], Config]
+    ) -> int:
+        assert read_config() == config, "a restart reads the same again"
         calls.append(Served(load(), config))
         return 0
 

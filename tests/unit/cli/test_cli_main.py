@@ -74,7 +74,7 @@ def test_no_access_log_and_no_config(app: str, pagi: Command, served: list[Serve
     config = served[0].config
     assert config.logging.access_log is None
     assert config.sources["access_log"] == "--no-access-log"
-    assert config.process.workers == 1
+    assert config.process.workers == 0
     result = pagi("run", app, "--no-access-log", "--access-log", "x")
     assert result.status == 2
     assert result.complaint == "--no-access-log and --access-log exclude each other; leave one away"

@@ -1,26 +1,24 @@
-"""`Worker`: what is left when a start fails or a stop is cut short; and the process around it."""
+"""`Worker`: what is left when a start fails or a stop is cut short."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import os
-import signal
-import socket
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import pytest
 
 from pagi.server.config import Config, load
-from pagi.server.errors import EXIT_CONFIGURATION, EXIT_LISTENING, EXIT_STARTUP, StartError
-from pagi.server.worker import process as process_module
+from pagi.server.errors import EXIT_CONFIGURATION, EXIT_STARTUP, StartError
 from pagi.server.worker import worker as worker_module
-from pagi.server.worker.process import bind_all, make_loop, run_worker
-from pagi.server.worker.signals import Disposition, hurry_signal
+from pagi.server.worker.process import bind_all
+from pagi.server.worker.scoreboard import Scoreboard
 from pagi.server.worker.sockets import BoundSocket
 from pagi.server.worker.worker import Worker
 from tests.conftest import LOOP, TRANSPORTS
@@ -228,12 +226,10 @@ async def reader_until_end(reader: asyncio.StreamReader) -> None:
 
 
 @pytest.mark.parametrize("limit", [None, 300])
-async def test_hurry_counts_in_a_stop_only(limit: float | None, sockets: list[BoundSocket]) -> None:
+async def test_hurry_ends_a_stop(limit: float | None, sockets: list[BoundSocket]) -> None:
     app = App()
     worker = Worker(app, configuration(shutdown_timeout=limit), sockets)
-    worker.hurry()
     await worker.start()
-    worker.hurry()
     async with connected(sockets):
         await app.begun.wait()
         stopping = asyncio.ensure_future(worker.stop())
@@ -243,6 +239,55 @@ async def test_hurry_counts_in_a_stop_only(limit: float | None, sockets: list[Bo
         worker.hurry()
         await stopping
     assert app.noted == ["startup", "cancelled", "shutdown"]
+
+
+async def test_hurry_before_a_stop_ends_it_at_once(sockets: list[BoundSocket]) -> None:
+    app = App()
+    worker = Worker(app, configuration(shutdown_timeout=None), sockets)
+    worker.hurry()
+    await worker.start()
+    async with connected(sockets):
+        await app.begun.wait()
+        worker.hurry()
+        assert app.noted == ["startup"]
+        await worker.stop()
+    assert app.noted == ["startup", "cancelled", "shutdown"]
+
+
+async def test_a_worker_says_how_it_is(sockets: list[BoundSocket]) -> None:
+    slot = Scoreboard(1).site
+    worker = Worker(App(), configuration(), sockets, 1, slot)
+    before = monotonic()
+    await worker.start()
+    assert before - 1e-6 <= slot.beat <= monotonic()
+    assert slot.memory > 0
+    assert slot.lag == slot.max_lag == 0.0
+    await worker.stop()
+
+
+async def test_the_lag_of_the_loop_is_seen(sockets: list[BoundSocket]) -> None:
+    slot = Scoreboard(1).site
+    worker = Worker(App(), configuration(), sockets, 1, slot)
+    now = monotonic()
+    worker._beat(now)
+    worker._beat(now + 5.0)
+    late = slot.lag
+    assert 4.0 <= late <= 5.0
+    worker._beat(worker._expected_tick)
+    assert slot.lag == pytest.approx(0.0, abs=1e-5)
+    assert slot.max_lag == late
+
+
+async def test_the_access_log_is_opened_again(sockets: list[BoundSocket], tmp_path: Path) -> None:
+    log, old = tmp_path / "log", tmp_path / "old"
+    worker = Worker(App(), configuration(access_log=str(log)), sockets)
+    worker.reopen_logs()
+    await worker.start()
+    log.rename(old)
+    worker.reopen_logs()
+    assert str(log) in opened()
+    assert str(old) not in opened()
+    await worker.stop()
 
 
 async def test_a_worker_that_never_started_can_be_stopped(sockets: list[BoundSocket]) -> None:
@@ -292,147 +337,3 @@ async def test_the_lifespan_is_told_which_worker_it_is(sockets: list[BoundSocket
     await worker.start()
     await worker.stop()
     assert told == [(True, 3)]
-
-
-# --- the process around it -------------------------------------------------------------------
-
-
-def test_loops() -> None:
-    for name in ("auto", "asyncio"):
-        loop = make_loop(name)
-        assert isinstance(loop, asyncio.AbstractEventLoop)
-        loop.close()
-
-
-def test_a_loop_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "uvloop", None)
-    with pytest.raises(StartError, match="pip install uvloop") as raised:
-        make_loop("uvloop")
-    assert raised.value.exit_status == EXIT_CONFIGURATION
-    loop = make_loop("auto")
-    assert type(loop).__module__.startswith("asyncio")
-    loop.close()
-
-
-def test_all_listeners_or_none(tmp_path: Path) -> None:
-    path = tmp_path / "app.sock"
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        places = [f"unix:{path}", f"127.0.0.1:{taken.getsockname()[1]}"]
-        with pytest.raises(StartError, match="in use") as raised:
-            bind_all(load({"config_file": None, "listen": places}, environ={}))
-    assert raised.value.exit_status == EXIT_LISTENING
-    assert not path.exists()
-
-
-class Served:
-    """A worker that notes what it is asked, and signals that are sent from within."""
-
-    def __init__(self, *signals: signal.Signals) -> None:
-        self.noted: list[str] = []
-        self.signals = list(signals)
-
-    def __call__(self, app: Any, config: Any, sockets: Any, worker_num: int | None) -> Served:
-        self.app = app
-        return self
-
-    def hurry(self) -> None:
-        self.noted.append("hurry")
-        self.hurried.set()
-
-    async def start(self) -> None:
-        self.hurried = asyncio.Event()
-        self.noted.append("start")
-        if self.app is not None:
-            await self.app()
-        if self.signals:
-            os.kill(os.getpid(), self.signals.pop(0))
-
-    async def stop(self) -> None:
-        self.noted.append("stop")
-        for number in self.signals:
-            os.kill(os.getpid(), number)
-        if self.signals:
-            await self.hurried.wait()
-
-
-@pytest.fixture
-def kept_signals() -> Iterator[None]:
-    """Put back how this process takes its signals."""
-    disposition = Disposition()
-    before = signal.getsignal(hurry_signal())
-    yield
-    disposition.put_back()
-    signal.signal(hurry_signal(), before)
-
-
-def run_served(
-    served: Served, monkeypatch: pytest.MonkeyPatch, app: Any = None, number: int | None = None
-) -> int:
-    monkeypatch.setattr(process_module, "Worker", served)
-    return run_worker(app, configuration(), [], number)
-
-
-@pytest.mark.usefixtures("kept_signals")
-@pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT])
-@pytest.mark.parametrize("first", [signal.SIGTERM, signal.SIGINT])
-def test_one_signal_stops_and_another_hurries(
-    first: signal.Signals, second: signal.Signals, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    served = Served(first, second)
-    assert run_served(served, monkeypatch) == 0
-    assert served.noted == ["start", "stop", "hurry"]
-
-
-@pytest.mark.usefixtures("kept_signals")
-def test_a_supervised_worker_hears_its_supervisor_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a terminal or a service manager sends to the group is not haste."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    group = (signal.SIGTERM, signal.SIGINT, signal.SIGTERM)
-    served = Served(*group, hurry_signal())
-    assert run_served(served, monkeypatch, number=1) == 0
-    assert served.noted == ["start", "stop", "hurry"]
-
-
-@pytest.mark.usefixtures("kept_signals")
-def test_a_stop_during_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def app() -> None:
-        os.kill(os.getpid(), signal.SIGTERM)
-        await asyncio.Event().wait()
-
-    served = Served()
-    assert run_served(served, monkeypatch, app) == 0
-    assert served.noted == ["start"]
-
-
-@pytest.mark.usefixtures("kept_signals")
-def test_a_stop_during_a_start_that_succeeds_nevertheless(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def app() -> None:
-        os.kill(os.getpid(), signal.SIGTERM)
-        try:
-            await asyncio.Event().wait()
-        except asyncio.CancelledError:
-            task = asyncio.current_task()
-            assert task is not None
-            task.uncancel()
-
-    served = Served()
-    assert run_served(served, monkeypatch, app) == 0
-    assert served.noted == ["start", "stop"]
-
-
-@pytest.mark.usefixtures("kept_signals")
-@pytest.mark.parametrize("when", ["alone", "stopped"])
-def test_a_start_that_fails(when: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def app() -> None:
-        if when == "stopped":
-            os.kill(os.getpid(), signal.SIGTERM)
-            try:
-                await asyncio.Event().wait()
-            except asyncio.CancelledError:
-                pass
-        raise StartError("no database", EXIT_STARTUP)
-
-    served = Served()
-    with pytest.raises(StartError, match="no database"):
-        run_served(served, monkeypatch, app)
-    assert served.noted == ["start"]
