@@ -54,7 +54,7 @@ LIMITS: list[dict[str, Any]] = [
 #: No input is that long; whatever is sent more is sent without end.
 _MOST = 5_000_000
 
-_GOAWAY = 7
+_GOAWAY, _WINDOW_UPDATE = 7, 8
 
 
 def implementations() -> list[str]:
@@ -151,7 +151,8 @@ def listen(connection: Any, wire: bytes, step: int) -> tuple[list[Any], list[byt
     """Feed pieces of ``step`` bytes, answer nothing, and return what must not depend on cuts.
 
     Whoever answers, or pulls, does so earlier where more is cut: then more streams may come. Bodies
-    are joined. Of two faults in one frame, which is named may depend on how it came.
+    are joined. Of two faults in one frame, which is named may depend on how it came. Credit for
+    what nobody takes is given for as much as has come.
     """
     heard: list[Any] = []
     bodies: dict[int, bytes] = {}
@@ -164,13 +165,8 @@ def listen(connection: Any, wire: bytes, step: int) -> tuple[list[Any], list[byt
             else:
                 heard.append(event)
     sent = b"".join(connection.data_to_send())
-    return [*heard, bodies], [
-        sent[start : start + 9] for start in _starts(sent) if _named(sent, start)
-    ]
-
-
-def _named(sent: bytes, start: int) -> bool:
-    return sent[start + 3 : start + 4] != bytes([_GOAWAY])
+    heads = [sent[start : start + 9] for start in _starts(sent)]
+    return [*heard, bodies], [head for head in heads if head[3] not in (_GOAWAY, _WINDOW_UPDATE)]
 
 
 def _check_events(events: list[Event]) -> None:
