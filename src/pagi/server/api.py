@@ -10,10 +10,12 @@ from typing import Any
 
 from pagi.interface.callables import App
 from pagi.server.config import Config, load
-from pagi.server.worker.logs import configure
+from pagi.server.errors import EXIT_CONFIGURATION, StartError
 from pagi.server.worker.process import bind_all, run_worker
+from pagi.server.worker.settling import prepare, settled
 from pagi.server.worker.signals import Disposition
 from pagi.server.worker.sockets import BoundSocket
+from pagi.server.worker.starter import Starter
 from pagi.server.worker.worker import Worker
 
 __all__ = ["Server", "run", "run_loaded", "serve"]
@@ -74,6 +76,13 @@ class Server:
         Raises:
             StartError: a listener could not be opened, or the application refused to start.
         """
+        process = self._config.process
+        if process.user is not None or process.group is not None:
+            raise StartError(
+                "user, group: a server in a running loop does not change its process; "
+                "leave them away, or use pagi.run",
+                EXIT_CONFIGURATION,
+            )
         self._sockets = bind_all(self._config)
         self._worker = Worker(self._app, self._config, self._sockets)
         self._stopped = asyncio.Event()
@@ -208,17 +217,30 @@ def run_loaded(
 def _serve_until_told(
     load_app: Callable[[], App], config: Config, read_config: Callable[[], Config] | None = None
 ) -> int:
-    logging_ = config.logging
-    configure(logging_.log_level, logging_.log_format, logging_.quiet)
-    # Process 1 of a container is the parent of all orphans there: a supervisor reaps them.
-    if config.process.supervised or os.getpid() == 1:
-        from pagi.server.supervisor.supervisor import run_supervised
-
-        return run_supervised(load_app, config, read_config)
-    app = load_app()
-    sockets = bind_all(config)
+    starter = Starter()
+    if config.process.daemon:
+        starter.detach()
     try:
-        return run_worker(app, config, sockets)
+        prepare(config)
+        # Process 1 of a container is the parent of all orphans there: a supervisor reaps them.
+        if config.process.supervised or os.getpid() == 1:
+            from pagi.server.supervisor.supervisor import run_supervised
+
+            status = run_supervised(load_app, config, read_config, starter)
+        else:
+            status = _serve_alone(load_app, config, starter)
+    except BaseException as error:
+        starter.failed(error)
+        raise
+    starter.ended(status)
+    return status
+
+
+def _serve_alone(load_app: Callable[[], App], config: Config, starter: Starter) -> int:
+    sockets = bind_all(config, starter.inherited)
+    try:
+        with settled(config):
+            return run_worker(load_app(), config, sockets, starter=starter)
     finally:
         for bound in sockets:
             bound.close()

@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 
 import pagi
-from pagi.server import api
-from pagi.server.worker import signals
+from pagi.server.worker import settling, signals
 from pagi.server.worker.signals import (
     STOP_SIGNALS,
     Disposition,
@@ -123,7 +122,7 @@ def test_run_gives_the_signals_back(
     number: signal.Signals, heard: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A program that serves and goes on afterwards has its own handlers again."""
-    monkeypatch.setattr(api, "configure", lambda *arguments: None)
+    monkeypatch.setattr(settling, "configure", lambda *arguments: None)
     noted: list[str] = []
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -145,7 +144,7 @@ def test_run_gives_the_signals_back(
 def test_run_gives_the_signals_back_after_a_failure(
     heard: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(api, "configure", lambda *arguments: None)
+    monkeypatch.setattr(settling, "configure", lambda *arguments: None)
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await receive()

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack, closing
 
 from pagi.server.config import Config
+from pagi.server.worker.activation import Inherited
 from pagi.server.worker.process import bind_all, describe_places, is_admin
 from pagi.server.worker.sockets import BoundSocket, bind_beside
 
@@ -22,14 +23,15 @@ class Listeners:
 
     Args:
         config: the whole configuration.
+        inherited: sockets that another program opened.
 
     Raises:
         StartError: one cannot be opened.
     """
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, inherited: Inherited | None = None) -> None:
         self._backlog = config.listening.backlog
-        bound = bind_all(config)
+        bound = bind_all(config, inherited)
         #: Those of the admin process, which no worker accepts from.
         self.admin = [each for each in bound if is_admin(each)]
         self._sets = [[each for each in bound if not is_admin(each)]]

@@ -10,8 +10,31 @@ import signal
 import socket
 from collections.abc import Iterable, Sequence
 from types import FrameType
+from typing import Final
 
-__all__ = ["SignalQueue"]
+__all__ = ["NOT_FOR_WORKERS", "SIGNALS", "SignalQueue"]
+
+#: What the supervisor heeds.
+SIGNALS: Final = (
+    signal.SIGCHLD,
+    signal.SIGTERM,
+    signal.SIGINT,
+    signal.SIGQUIT,
+    signal.SIGHUP,
+    signal.SIGUSR1,
+    signal.SIGUSR2,
+    signal.SIGTTIN,
+    signal.SIGTTOU,
+)
+#: What a terminal or a service manager sends to all processes, and is the supervisor's to heed.
+NOT_FOR_WORKERS: Final = (
+    signal.SIGINT,
+    signal.SIGQUIT,
+    signal.SIGHUP,
+    signal.SIGUSR1,
+    signal.SIGTTIN,
+    signal.SIGTTOU,
+)
 
 
 class SignalQueue:

@@ -14,6 +14,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from time import monotonic
 from typing import Final
 
@@ -23,12 +24,15 @@ from pagi.server.errors import StartError
 from pagi.server.supervisor.child import Child
 from pagi.server.supervisor.crew import Crew
 from pagi.server.supervisor.listeners import Listeners
-from pagi.server.supervisor.signals import SignalQueue
+from pagi.server.supervisor.signals import NOT_FOR_WORKERS, SIGNALS, SignalQueue
 from pagi.server.supervisor.watch import Stuck, Watch
 from pagi.server.worker.link import HURRY, REOPEN, Link
+from pagi.server.worker.log_file import reopen_log_file
 from pagi.server.worker.process import describe_places, run_admin, run_worker
 from pagi.server.worker.report import REPORT_SIGNAL, Report
 from pagi.server.worker.scoreboard import DRAINING, READY, Scoreboard
+from pagi.server.worker.settling import settled
+from pagi.server.worker.starter import Starter
 
 __all__ = ["KILL_GRACE", "run_supervised"]
 
@@ -41,32 +45,12 @@ REPORT_TIME: Final = 0.5
 #: How often the supervisor looks at its workers, in seconds.
 LOOK: Final = 0.5
 
-_SIGNALS: Final = (
-    signal.SIGCHLD,
-    signal.SIGTERM,
-    signal.SIGINT,
-    signal.SIGQUIT,
-    signal.SIGHUP,
-    signal.SIGUSR1,
-    signal.SIGUSR2,
-    signal.SIGTTIN,
-    signal.SIGTTOU,
-)
-#: What a terminal or a service manager sends to all processes, and is the supervisor's to heed.
-_NOT_FOR_WORKERS: Final = (
-    signal.SIGINT,
-    signal.SIGQUIT,
-    signal.SIGHUP,
-    signal.SIGUSR1,
-    signal.SIGTTIN,
-    signal.SIGTTOU,
-)
-
 
 def run_supervised(
     load_app: Callable[[], App],
     config: Config,
     read_config: Callable[[], Config] | None = None,
+    starter: Starter | None = None,
 ) -> int:
     """Run workers until a stop signal; return the exit status.
 
@@ -76,24 +60,24 @@ def run_supervised(
         load_app: called in each worker, or once before the first if ``preload`` is on.
         config: the whole configuration.
         read_config: reads it again for a restart; without it, it stays as it is.
+        starter: handed over sockets perhaps, and is told what happens.
 
     Raises:
         ConfigError, StartError: it could not begin.
     """
-    listeners = Listeners(config)
-    try:
+    starter = starter or Starter({})
+    listeners = Listeners(config, starter.inherited)
+    with closing(listeners), settled(config):
         if config.process.preload:
             app = load_app()
             load_app = lambda: app  # noqa: E731
         # Whoever started us may ignore its children: then nobody would tell us of a death.
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        queue = SignalQueue(_SIGNALS)
+        queue = SignalQueue(SIGNALS)
         try:
-            return Supervisor(load_app, config, listeners, queue, read_config).run()
+            return Supervisor(load_app, config, listeners, queue, read_config, starter).run()
         finally:
             queue.close()
-    finally:
-        listeners.close()
 
 
 class Supervisor:
@@ -105,6 +89,7 @@ class Supervisor:
         listeners: those of all workers.
         signals: the signals of this process.
         read_config: reads the configuration again.
+        starter: is told what happens.
     """
 
     def __init__(
@@ -114,12 +99,14 @@ class Supervisor:
         listeners: Listeners,
         signals: SignalQueue,
         read_config: Callable[[], Config] | None = None,
+        starter: Starter | None = None,
     ) -> None:
         self._load_app = load_app
         self._config = config
         self._listeners = listeners
         self._signals = signals
         self._read_config = read_config
+        self._starter = starter or Starter({})
         self._logger = logging.getLogger("pagi.server")
         self._scoreboard = Scoreboard(MAX_WORKERS)
         self._site = self._scoreboard.site
@@ -189,7 +176,7 @@ class Supervisor:
         self._look(monotonic())
 
     def _deadline(self, now: float) -> float:
-        times = [self._look_at, self._drain_until]
+        times = [self._look_at, self._drain_until, self._starter.deadline()]
         times += [self._crew.deadline(), self._attendant.deadline()]
         times += [child.kill_at for child in self._children.values()]
         times.append(self._watch.deadline(self._serving()))
@@ -220,11 +207,13 @@ class Supervisor:
 
     def _completed(self) -> None:
         """Every worker is ready."""
+        self._starter.ready(f"{self._crew.serving} workers on {self._listeners.text}")
         self._site.state = READY
 
     def _look(self, now: float) -> None:
         """Do what its time has come for."""
         self._look_at = now + LOOK
+        self._starter.tick(now)
         if self._drain_until is not None and now >= self._drain_until:
             self._stop()
         for child in self._children.values():
@@ -314,7 +303,7 @@ class Supervisor:
 
     def _become_worker(self, channel: socket.socket) -> None:
         """Leave what is the supervisor's."""
-        self._signals.forget(_NOT_FOR_WORKERS)
+        self._signals.forget(NOT_FOR_WORKERS)
         self._signals.release()
         self._selector.close()
         channel.close()
@@ -426,6 +415,7 @@ class Supervisor:
             self._crew.stop()
 
     def _begin_stop(self) -> None:
+        self._starter.stopping()
         self._site.state = DRAINING
         # Ours first: the worker that closes the last copy has taken what waits there.
         self._listeners.close()
@@ -440,6 +430,7 @@ class Supervisor:
                 self._logger.error("not restarting: %s", problem)
             return
         self._take_config(config)
+        self._starter.reloading()
         self._logger.info("restarting the workers, one after the other")
         self._was_complete = False
         self._crew.restart(monotonic())
@@ -455,6 +446,7 @@ class Supervisor:
             self._scale(config.process.count)
 
     def _asked_to_reopen(self) -> None:
+        reopen_log_file()
         for child in self._children.values():
             child.send(REOPEN)
 

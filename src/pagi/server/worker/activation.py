@@ -16,7 +16,7 @@ from typing import Final, NamedTuple, TypeAlias
 from pagi.server.config import Config, Listen, Listening
 from pagi.server.worker.sockets import BoundSocket, adopt_fd
 
-__all__ = ["Inherited"]
+__all__ = ["Claim", "Inherited"]
 
 _FIRST: Final = 3
 _PLACES: Final = ("host", "port", "socket", "fd", "listen")
@@ -44,9 +44,26 @@ class _Passed(NamedTuple):
         if self.addresses:
             first = self.addresses[0]
             where = first if isinstance(first, str) else "{}:{}".format(*first)
-        return f"{self.descriptor} ({self.name}, {where})" if self.name else (
-            f"{self.descriptor} ({where})"
-        )
+        name = f"{self.name}, " if self.name else ""
+        return f"{self.descriptor} ({name}{where})"
+
+
+class Claim(NamedTuple):
+    """Where to listen.
+
+    Attributes:
+        places: all of them.
+        sockets: those of places that were passed; the others are still to be opened.
+    """
+
+    places: list[Listen]
+    sockets: dict[Listen, list[BoundSocket]]
+
+    def close(self) -> None:
+        """Close the sockets that nobody has taken out."""
+        for sockets in self.sockets.values():
+            for bound in sockets:
+                bound.close()
 
 
 class Inherited:
@@ -78,40 +95,29 @@ class Inherited:
         numbers = range(descriptors, descriptors + int(count))
         return cls(dict(zip(numbers, names + [""] * int(count), strict=False)))
 
-    def __bool__(self) -> bool:
-        return bool(self._passed)
-
-    def claim(self, config: Config) -> dict[Listen, list[BoundSocket]]:
+    def claim(self, config: Config) -> Claim:
         """Take the sockets of the places to listen at; close those of none, with a warning.
 
-        A configuration that names no place listens at all of them.
-
-        Returns:
-            the sockets of each place that has some; the other places are still to be opened.
+        If the configuration names no place, the server listens at all of them.
 
         Raises:
             StartError: a socket that is wanted is none that connections can be accepted from.
         """
-        taken: dict[Listen, list[BoundSocket]] = {}
-        if not self._passed:
-            return taken
+        places = list(config.listening.addresses())
+        claim = Claim(places, {})
         try:
-            if _names_no_place(config):
-                for each in self._passed:
-                    taken[Listen.inherited(each.descriptor)] = [adopt_fd(each.descriptor)]
-                return taken
-            for place in config.listening.addresses():
+            if self._passed and _names_no_place(config):
+                places[:1] = [Listen.inherited(each.descriptor) for each in self._passed]
+            for place in places:
                 matching = [each for each in self._passed if _is_at(place, each)]
                 if matching:
-                    taken[place] = [adopt_fd(each.descriptor) for each in matching]
+                    claim.sockets[place] = [adopt_fd(each.descriptor) for each in matching]
                     self._passed = [each for each in self._passed if each not in matching]
         except BaseException:
-            for sockets in taken.values():
-                for bound in sockets:
-                    bound.close()
+            claim.close()
             raise
         self._close_rest()
-        return taken
+        return claim
 
     def _close_rest(self) -> None:
         for each in self._passed:
@@ -126,9 +132,12 @@ class Inherited:
 
 
 def _names_no_place(config: Config) -> bool:
-    named = any(config.sources.get(name, "default") != "default" for name in _PLACES)
-    own = Listening(admin=config.listening.admin)
-    return not named and config.listening.addresses() == own.addresses()
+    untold = Listening()
+    return all(
+        config.sources.get(name, "default") == "default"
+        and getattr(config.listening, name) == getattr(untold, name)
+        for name in _PLACES
+    )
 
 
 def _addresses(descriptor: int) -> Iterator[_Address]:

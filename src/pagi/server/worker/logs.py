@@ -21,6 +21,8 @@ from collections.abc import Callable
 from time import gmtime, strftime
 from typing import Any, Final, Literal, TextIO
 
+from pagi.server.worker.log_file import LogFile
+
 __all__ = ["ERROR_LOGGER", "SERVER_LOGGER", "JSONFormatter", "TextFormatter", "configure"]
 
 SERVER_LOGGER: Final = "pagi.server"
@@ -141,30 +143,33 @@ def configure(
     format: Literal["text", "json"] = "text",
     quiet: bool = False,
     stream: TextIO | None = None,
+    path: str | None = None,
 ) -> None:
-    """Send the records of the ``pagi`` loggers to a stream; calling it again replaces that.
+    """Send the records of the ``pagi`` loggers to a stream or a file; called again, replace it.
 
     Args:
         level: least level written: ``debug``, ``info``, ``warning`` or ``error``.
         format: ``text``, with colours if the stream is a terminal, or ``json``.
         quiet: write errors only, whatever the level.
         stream: standard error by default.
+        path: a file instead.
 
     Raises:
         ValueError: unknown level or format.
+        StartError: the file cannot be opened; all stays as it was.
     """
     if level not in _LEVELS:
         raise ValueError(f"unknown log level {level!r}; there are {', '.join(_LEVELS)}")
     if format not in ("text", "json"):
         raise ValueError(f"unknown log format {format!r}; there are text, json")
     stream = sys.stderr if stream is None else stream
-    handler = _Handler(stream)
-    handler.setFormatter(
-        JSONFormatter() if format == "json" else TextFormatter(colour=_takes_colour(stream))
-    )
+    handler: logging.Handler = _Handler(stream) if path is None else LogFile(path)
+    colour = path is None and _takes_colour(stream)
+    handler.setFormatter(JSONFormatter() if format == "json" else TextFormatter(colour=colour))
     tree = logging.getLogger("pagi")
-    for old in [old for old in tree.handlers if isinstance(old, _Handler)]:
+    for old in [old for old in tree.handlers if isinstance(old, (_Handler, LogFile))]:
         tree.removeHandler(old)
+        old.close()
     tree.addHandler(handler)
     tree.setLevel(logging.ERROR if quiet else _LEVELS[level])
     # Or a handler that the application sets on the root logger would repeat every record.

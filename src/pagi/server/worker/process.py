@@ -9,40 +9,59 @@ import signal
 import sys
 from collections.abc import Iterable
 from dataclasses import replace
+from time import monotonic
 
 from pagi._build import active_twins
 from pagi.interface.callables import App
 from pagi.server.config import Config, Listen
 from pagi.server.errors import EXIT_CONFIGURATION, StartError
+from pagi.server.worker.activation import Inherited
 from pagi.server.worker.admin import make_admin
+from pagi.server.worker.daemon import end_relay
 from pagi.server.worker.link import HURRY, REOPEN, STOP, Link
+from pagi.server.worker.log_file import reopen_log_file
+from pagi.server.worker.privileges import wanted_identity
 from pagi.server.worker.report import Report
 from pagi.server.worker.scoreboard import DRAINING, READY, Scoreboard
 from pagi.server.worker.signals import STOP_SIGNALS, Terminal, leave_signals
 from pagi.server.worker.sockets import BoundSocket, bind
+from pagi.server.worker.starter import Starter
 from pagi.server.worker.threads import Threads
 from pagi.server.worker.worker import Worker
 
 __all__ = ["bind_all", "describe_places", "is_admin", "make_loop", "run_admin", "run_worker"]
 
 
-def bind_all(config: Config) -> list[BoundSocket]:
-    """Open every listener of the configuration, or none. Raises StartError."""
+def bind_all(config: Config, inherited: Inherited | None = None) -> list[BoundSocket]:
+    """Open every listener of the configuration, or none.
+
+    Args:
+        config: the whole configuration.
+        inherited: sockets that another program opened; those at addresses of the configuration
+            are taken, or all if it names none.
+
+    Raises:
+        StartError: one cannot be opened.
+    """
     listening = config.listening
+    identity = wanted_identity(config.process)
     sockets: list[BoundSocket] = []
+    claim = (inherited or Inherited()).claim(config)
     try:
-        for listen in listening.addresses():
-            opened = bind(
+        for listen in claim.places:
+            opened = claim.sockets.pop(listen, None) or bind(
                 listen,
                 backlog=listening.backlog,
                 reuseport=listening.reuseport,
-                beside=listening.addresses(),
+                beside=claim.places,
+                owner=None if identity is None else (identity.uid, identity.gid),
             )
             for bound in opened:
                 bound.listen = listen
                 bound.scheme = "https" if config.tls_of(listen) else "http"
             sockets += opened
     except BaseException:
+        claim.close()
         for bound in sockets:
             bound.close()
         raise
@@ -76,7 +95,11 @@ def make_loop(name: str) -> asyncio.AbstractEventLoop:
 
 
 def run_worker(
-    app: App, config: Config, sockets: list[BoundSocket], link: Link | None = None
+    app: App,
+    config: Config,
+    sockets: list[BoundSocket],
+    link: Link | None = None,
+    starter: Starter | None = None,
 ) -> int:
     """Run one worker on bound sockets until it is told to stop; return the exit status.
 
@@ -88,12 +111,14 @@ def run_worker(
         config: the whole configuration.
         sockets: bound, listening, non-blocking.
         link: to the supervisor; ``None`` for a process without one.
+        starter: told what happens, if there is no supervisor.
     """
+    starter = starter or Starter({})
     process = config.process
     asked, ended = asyncio.Event(), asyncio.Event()
     with asyncio.Runner(loop_factory=lambda: make_loop(process.loop)) as runner:
         try:
-            runner.run(_run_worker(app, config, sockets, link, asked, ended))
+            runner.run(_run_worker(app, config, sockets, link, starter, asked, ended))
         except (SystemExit, KeyboardInterrupt) as exc:
             if not ended.is_set():
                 _logger().error(
@@ -130,6 +155,7 @@ async def _run_worker(
     config: Config,
     sockets: list[BoundSocket],
     link: Link | None,
+    starter: Starter,
     asked: asyncio.Event,
     ended: asyncio.Event,
 ) -> None:
@@ -155,11 +181,15 @@ async def _run_worker(
             if link is None:
                 _announce(sockets, config, loop)
                 slot.state = READY
+                starter.ready(describe_places(sockets))
+                _give_signs_of_life(loop, starter)
             else:
                 _logger().info("%s is ready", _name(link))
                 link.ready()
+                end_relay()
             await asked.wait()
             slot.state = DRAINING
+            starter.stopping()
             if link is None and config.process.drain_delay is not None:
                 await _delay(config.process.drain_delay, begun)
             begun.set()
@@ -169,8 +199,19 @@ async def _run_worker(
         if link is not None:
             link.leave()
         report.uninstall()
+        if link is None:
+            report.close()
         leave_signals(loop)
         ended.set()
+
+
+def _give_signs_of_life(loop: asyncio.AbstractEventLoop, starter: Starter) -> None:
+    """Let the service manager know, as often as it wants, that the loop turns."""
+    starter.tick(monotonic())
+    deadline = starter.deadline()
+    if deadline is not None:
+        delay = max(0.0, deadline - monotonic())
+        loop.call_later(delay, _give_signs_of_life, loop, starter)
 
 
 async def _delay(seconds: float, begun: asyncio.Event) -> None:
@@ -211,6 +252,10 @@ def _heed_signals(
     """
     terminal = Terminal()
 
+    def reopen() -> None:
+        worker.reopen_logs()
+        reopen_log_file()
+
     def stop() -> None:
         if begun.is_set():
             worker.hurry()
@@ -239,7 +284,7 @@ def _heed_signals(
     for name, heed in (
         ("SIGQUIT", stop_at_once),
         ("SIGHUP", hang_up),
-        ("SIGUSR1", worker.reopen_logs),
+        ("SIGUSR1", reopen),
         ("SIGTTIN", refuse),
         ("SIGTTOU", refuse),
     ):
@@ -253,12 +298,16 @@ def _heed_supervisor(
 ) -> None:
     """Heed the supervisor; of signals only SIGTERM, which stops this worker alone."""
 
+    def reopen() -> None:
+        worker.reopen_logs()
+        reopen_log_file()
+
     def orphaned() -> None:
         _logger().error("the supervisor has gone; stopping")
         asked.set()
 
     loop.add_signal_handler(signal.SIGTERM, asked.set)
-    commands = {STOP: asked.set, HURRY: worker.hurry, REOPEN: worker.reopen_logs}
+    commands = {STOP: asked.set, HURRY: worker.hurry, REOPEN: reopen}
     link.follow(loop, commands, orphaned)
 
 

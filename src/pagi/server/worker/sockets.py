@@ -88,7 +88,12 @@ class BoundSocket:
 
 
 def bind(
-    listen: Listen, *, backlog: int, reuseport: bool, beside: Sequence[Listen] = ()
+    listen: Listen,
+    *,
+    backlog: int,
+    reuseport: bool,
+    beside: Sequence[Listen] = (),
+    owner: tuple[int, int] | None = None,
 ) -> list[BoundSocket]:
     """Open a listener of the configuration.
 
@@ -98,13 +103,14 @@ def bind(
         reuseport: set SO_REUSEPORT; only for TCP, ignored for the others.
         beside: all listeners of the configuration. The address ``::`` takes IPv4 as well, unless
             one of these takes IPv4 on the same port.
+        owner: user and group whose Unix sockets shall be.
 
     Raises:
         StartError: it cannot be opened.
     """
     if listen.kind == "unix":
         mode = 0o600 if listen.mode is None else listen.mode
-        return [bind_unix(listen.path, mode, backlog=backlog)]
+        return [bind_unix(listen.path, mode, backlog=backlog, owner=owner)]
     if listen.kind == "fd":
         return [adopt_fd(listen.fd)]
     dual = not any(
@@ -270,7 +276,9 @@ def _explain(error: OSError, host: str, port: int) -> StartError:
 # --- Unix ------------------------------------------------------------------------------------
 
 
-def bind_unix(path: str, mode: int = 0o600, *, backlog: int) -> BoundSocket:
+def bind_unix(
+    path: str, mode: int = 0o600, *, backlog: int, owner: tuple[int, int] | None = None
+) -> BoundSocket:
     """Listen on a Unix stream socket.
 
     A socket file at ``path`` that nobody answers on is left over from a server that was killed,
@@ -281,6 +289,7 @@ def bind_unix(path: str, mode: int = 0o600, *, backlog: int) -> BoundSocket:
         path: of the socket file.
         mode: permission bits of the file.
         backlog: connections that may wait to be accepted.
+        owner: user and group that the file shall belong to.
 
     Raises:
         StartError: somebody listens there, something else is there, or it cannot be made.
@@ -297,6 +306,8 @@ def bind_unix(path: str, mode: int = 0o600, *, backlog: int) -> BoundSocket:
         _remove_stale(path)
         _bind_private(sock, path)
         made = _identity(path)
+        if owner is not None:
+            os.chown(path, *owner, follow_symlinks=False)
         if mode != 0o600:
             os.chmod(path, mode)
         sock.listen(backlog)

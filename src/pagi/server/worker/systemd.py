@@ -11,13 +11,8 @@ import logging
 import os
 import socket
 from collections.abc import MutableMapping
-from time import clock_gettime_ns, monotonic
+from time import monotonic
 from typing import Final
-
-try:
-    from time import CLOCK_MONOTONIC
-except ImportError:  # Windows, which has no systemd either
-    CLOCK_MONOTONIC = -1
 
 __all__ = ["Notifier"]
 
@@ -75,11 +70,9 @@ class Notifier:
 
     def reloading(self) -> None:
         """A restart of the workers begins."""
-        # The manager compares the time with that of its own signal.
-        microseconds = clock_gettime_ns(CLOCK_MONOTONIC) // 1000
-        self.send(
-            "RELOADING=1", f"MONOTONIC_USEC={microseconds}", "STATUS=restarting the workers"
-        )
+        # The manager compares the time, by the same clock, with that of its own signal.
+        microseconds = int(monotonic() * 1e6)
+        self.send("RELOADING=1", f"MONOTONIC_USEC={microseconds}", "STATUS=restarting the workers")
 
     def stopping(self) -> None:
         """A stop begins."""
