@@ -196,7 +196,7 @@ def test_sdist_holds_all_that_is_needed_and_nothing_built(sdist: Path, tmp_path:
     names = {str(path.relative_to(tree)) for path in tree.rglob("*") if path.is_file()}
     sources = {
         str(path.relative_to(ROOT))
-        for suffix in ("py", "pyx", "pxd")
+        for suffix in ("py", "pyx", "pxd", "html")
         for path in (ROOT / "src").rglob(f"*.{suffix}")
     }
 
@@ -205,6 +205,7 @@ def test_sdist_holds_all_that_is_needed_and_nothing_built(sdist: Path, tmp_path:
     assert {"setup.py", "src/pagi/py.typed", "Makefile", "noxfile.py", "mkdocs.yml"} <= names
     assert {"docs/index.md", "examples/showcase/app.py", "tests/conftest.py"} <= names
     built = [name for name in names if name.endswith((".so", ".pyc", ".o", ".html", ".c"))]
+    built.remove("src/pagi/server/worker/admin_page.html")
     assert [name for name in built if not name.startswith(("benchmarks/", "examples/"))] == []
     assert [name for name in built if name.endswith((".so", ".pyc"))] == []
 
@@ -232,7 +233,7 @@ def test_wheel_with_a_compiler(tree: Path, tmp_path: Path) -> None:
 
     assert built.twins == [name for name in twins_of(tree) if name in built.twins]
     assert len(built.twins) > 15
-    assert "pagi/py.typed" in built.names
+    assert {"pagi/py.typed", "pagi/server/worker/admin_page.html"} <= set(built.names)
     assert any(name.endswith("dist-info/licenses/LICENSE") for name in built.names)
     assert [name for name in built.names if name.endswith((".pyx", ".pxd", ".c"))] == []
     assert {name.split("/")[0] for name in built.names if "dist-info" not in name} == {"pagi"}

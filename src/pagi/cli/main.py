@@ -225,6 +225,33 @@ def _cert(names: Sequence[str], out: str) -> int:
     return 0
 
 
+def _make_top() -> click.Command:
+    return click.Command(
+        "top",
+        callback=_top,
+        params=[
+            click.Argument(["place"], required=False, metavar="[PLACE]"),
+            click.Option(["--once"], is_flag=True, help="Show one frame and end."),
+            click.Option(
+                ["--format"],
+                type=click.Choice(["text", "json"]),
+                default="text",
+                help="json prints the status document once.",
+            ),
+        ],
+        help="Show what a running server does, once a second until Ctrl-C. PLACE is that of its "
+        "admin listener: a port, host:port or unix:PATH; by default the option admin of the "
+        "configuration here.",
+        short_help="Show what a running server does.",
+    )
+
+
+def _top(place: str | None, once: bool, format: str) -> int:
+    from pagi.cli.top import top
+
+    return top(place, once=once, form=format)
+
+
 def _make_version() -> click.Command:
     return click.Command(
         "version",
@@ -260,5 +287,6 @@ _COMMANDS: dict[str, Callable[[], click.Command]] = {
     "check": _make_check,
     "config": _make_config,
     "cert": _make_cert,
+    "top": _make_top,
     "version": _make_version,
 }

@@ -11,7 +11,8 @@ from typing import Any
 from pagi.interface.callables import App
 from pagi.server.config import Config, load
 from pagi.server.errors import EXIT_CONFIGURATION, StartError
-from pagi.server.worker.process import bind_all, run_worker
+from pagi.server.worker.process import bind_all, make_admin, run_worker
+from pagi.server.worker.scoreboard import DRAINING, READY, Scoreboard
 from pagi.server.worker.settling import prepare, settled
 from pagi.server.worker.signals import Disposition
 from pagi.server.worker.sockets import BoundSocket
@@ -84,7 +85,11 @@ class Server:
                 EXIT_CONFIGURATION,
             )
         self._sockets = bind_all(self._config)
-        self._worker = Worker(self._app, self._config, self._sockets)
+        board = Scoreboard(0)
+        self._site = board.site
+        self._site.take(os.getpid(), 0, 0)
+        admin = make_admin(board, self._config)
+        self._worker = Worker(self._app, self._config, self._sockets, None, self._site, admin)
         self._stopped = asyncio.Event()
         try:
             await self._worker.start()
@@ -92,6 +97,7 @@ class Server:
             self._close_sockets()
             self._stopped.set()
             raise
+        self._site.state = READY
         return self
 
     async def shutdown(self) -> None:
@@ -106,6 +112,7 @@ class Server:
         await asyncio.shield(self._stopping)
 
     async def _stop(self, worker: Worker, stopped: asyncio.Event) -> None:
+        self._site.state = DRAINING
         try:
             await worker.stop()
         finally:

@@ -94,7 +94,7 @@ MISTAKES: list[tuple[list[str], int, str]] = [
                                        "see 'pagi run --help'"),
     (["config", "--format", "xml"], 2, "invalid value for '--format'"),
     (["rn", "main:app"], 2, "there is no command 'rn'; did you mean 'run'?"),
-    (["zzz"], 2, "there is no command 'zzz'; there are run, check, config, cert, version"),
+    (["zzz"], 2, "there is no command 'zzz'; there are run, check, config, cert, top, version"),
     (["main:app"], 2, "'main:app' is no command; to serve it write: pagi run main:app"),
     (["main.py"], 2, "'main.py' is no command; to serve it write: pagi run main.py"),
     (["run", "main:app", "--workers", "four"], 3, "workers: 'four' is not possible; write a number "

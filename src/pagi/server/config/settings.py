@@ -122,8 +122,8 @@ class Listening:
     admin: Listen | None = option(
         None,
         AdminPlace(),
-        "Port (of this machine), host:port or unix:PATH for /healthz, /readyz, /metrics and "
-        "/status.",
+        "Port (of this machine), host:port or unix:PATH for /healthz, /readyz, /metrics, /status "
+        "and the status page.",
     )
     redirect_port: int = option(
         0,
@@ -170,6 +170,10 @@ class Listening:
             else place
             for place in places
         )
+
+    def admins(self) -> tuple[Listen, ...]:
+        """Return where the admin listeners are."""
+        return tuple(place for place in self.addresses() if place.role == "admin")
 
     def connection_limit(self) -> int:
         """Return how many connections this process may hold, from the descriptor limit if 0."""

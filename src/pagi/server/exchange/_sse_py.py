@@ -182,6 +182,11 @@ class SSEExchange(HTTPExchange):
         stream.response_complete()
 
     @property
+    def streaming(self) -> bool:
+        """Whether an event stream is open, whoever encodes it."""
+        return self._endless and self._phase == BODY
+
+    @property
     def forsaken(self) -> bool:
         """Whether the event stream has ended, and its application took no note of it."""
         ended = self.connection.disconnect_reason is not None

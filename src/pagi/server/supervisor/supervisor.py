@@ -208,11 +208,13 @@ class Supervisor:
     def _completed(self) -> None:
         """Every worker is ready."""
         self._starter.ready(f"{self._crew.serving} workers on {self._listeners.text}")
-        self._site.state = READY
+        if self._site.state != DRAINING:
+            self._site.state = READY
 
     def _look(self, now: float) -> None:
         """Do what its time has come for."""
         self._look_at = now + LOOK
+        self._site.beat = now
         self._starter.tick(now)
         if self._drain_until is not None and now >= self._drain_until:
             self._stop()
@@ -348,7 +350,7 @@ class Supervisor:
         self._watch.forget(child)
         self._scoreboard.release(child.slot)
         crew = self._crew_of(child)
-        if crew.place_of(child) is not None:
+        if child.number and crew.place_of(child) is not None:
             self._site.deaths += 1
         crew.died(child, status, monotonic())
         self._tell_when_complete()

@@ -144,12 +144,18 @@ class Endpoints:
         key = self._key(bound)
         if key not in self._made:
             serves, tls = key
-            context = self._context(self.services[serves], tls is not None, closed)
+            # Nobody counts what is asked of the admin listener.
+            log = None if serves == "admin" else self._log
+            context = self._context(self.services[serves], tls is not None, log, closed)
             self._made[key] = Endpoint(context, self._transports(context, tls, open_transports))
         return self._made[key]
 
     def _context(
-        self, service: Service, encrypted: bool, closed: Callable[[], None]
+        self,
+        service: Service,
+        encrypted: bool,
+        log: AccessLog | Counters | None,
+        closed: Callable[[], None],
     ) -> ConnectionContext:
         config = self._config
         return ConnectionContext(
@@ -165,7 +171,7 @@ class Endpoints:
             max_connections=config.listening.connection_limit(),
             shutdown_grace=config.process.shutdown_grace,
             scheme="https" if encrypted else "http",
-            log_rejected=None if self._log is None else self._log.log_rejected,
+            log_rejected=None if log is None else log.log_rejected,
             closed=closed,
         )
 
@@ -208,7 +214,7 @@ class Endpoints:
         exchanges = [
             exchange for exchange, _ in self.services["application"].runner.activities().values()
         ]
-        streams = sum(isinstance(exchange, SSEExchange) for exchange in exchanges)
+        streams = sum(isinstance(each, SSEExchange) and each.streaming for each in exchanges)
         websockets = sum(isinstance(exchange, WebSocketExchange) for exchange in exchanges)
         parked = sum(exchange is None for exchange in exchanges)
         return len(exchanges) - parked - streams - websockets, streams, websockets

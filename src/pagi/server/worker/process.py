@@ -10,13 +10,13 @@ import sys
 from collections.abc import Iterable
 from dataclasses import replace
 from time import monotonic
+from typing import TYPE_CHECKING, Any
 
 from pagi._build import active_twins
 from pagi.interface.callables import App
-from pagi.server.config import Config, Listen
+from pagi.server.config import Config
 from pagi.server.errors import EXIT_CONFIGURATION, StartError
 from pagi.server.worker.activation import Inherited
-from pagi.server.worker.admin import make_admin
 from pagi.server.worker.daemon import end_relay
 from pagi.server.worker.link import HURRY, REOPEN, STOP, Link
 from pagi.server.worker.log_file import reopen_log_file
@@ -29,7 +29,18 @@ from pagi.server.worker.starter import Starter
 from pagi.server.worker.threads import Threads
 from pagi.server.worker.worker import Worker
 
-__all__ = ["bind_all", "describe_places", "is_admin", "make_loop", "run_admin", "run_worker"]
+if TYPE_CHECKING:
+    from pagi.server.worker.admin import Admin
+
+__all__ = [
+    "bind_all",
+    "describe_places",
+    "is_admin",
+    "make_admin",
+    "make_loop",
+    "run_admin",
+    "run_worker",
+]
 
 
 def bind_all(config: Config, inherited: Inherited | None = None) -> list[BoundSocket]:
@@ -100,6 +111,7 @@ def run_worker(
     sockets: list[BoundSocket],
     link: Link | None = None,
     starter: Starter | None = None,
+    admin: Admin | None = None,
 ) -> int:
     """Run one worker on bound sockets until it is told to stop; return the exit status.
 
@@ -112,13 +124,14 @@ def run_worker(
         sockets: bound, listening, non-blocking.
         link: to the supervisor; ``None`` for a process without one.
         starter: told what happens, if there is no supervisor.
+        admin: the application of admin listeners; a process without a supervisor makes its own.
     """
     starter = starter or Starter({})
     process = config.process
     asked, ended = asyncio.Event(), asyncio.Event()
     with asyncio.Runner(loop_factory=lambda: make_loop(process.loop)) as runner:
         try:
-            runner.run(_run_worker(app, config, sockets, link, starter, asked, ended))
+            runner.run(_run_worker(app, config, sockets, link, starter, admin, asked, ended))
         except (SystemExit, KeyboardInterrupt) as exc:
             if not ended.is_set():
                 _logger().error(
@@ -136,14 +149,26 @@ def run_admin(
     """Run the process that serves the admin listeners of a server with workers, like a worker."""
     quiet = replace(
         config,
-        listening=replace(config.listening, admin=None),
+        listening=replace(config.listening, admin=None, listen=()),
         process=replace(config.process, max_requests=0, shutdown_timeout=1.0, shutdown_grace=1.0),
         application=replace(config.application, lifespan="off", interface="asgi", root_path=""),
         logging=replace(config.logging, access_log=None),
     )
-    for bound in sockets:  # all that this process has are ordinary to it
-        bound.listen = replace(bound.listen or Listen("tcp"), role="plain")
-    return run_worker(make_admin(scoreboard), quiet, sockets, link)
+    admin = make_admin(scoreboard, config)
+    return run_worker(_serves_nothing, quiet, sockets, link, admin=admin)
+
+
+def make_admin(scoreboard: Scoreboard, config: Config) -> Admin | None:
+    """Make the application of admin listeners, if there are any; only then is it loaded."""
+    if not config.listening.admins():
+        return None
+    from pagi.server.worker.admin import Admin
+
+    return Admin(scoreboard, config)
+
+
+async def _serves_nothing(scope: Any, receive: Any, send: Any) -> None:
+    """The application of the admin process, which has no listener that would lead to it."""
 
 
 async def _wait(event: asyncio.Event) -> None:
@@ -156,6 +181,7 @@ async def _run_worker(
     sockets: list[BoundSocket],
     link: Link | None,
     starter: Starter,
+    admin: Admin | None,
     asked: asyncio.Event,
     ended: asyncio.Event,
 ) -> None:
@@ -164,10 +190,10 @@ async def _run_worker(
         board = Scoreboard(0)
         slot = board.site
         slot.take(os.getpid(), 0, 0)
-        worker = Worker(app, config, sockets, None, slot, make_admin(board))
+        worker = Worker(app, config, sockets, None, slot, make_admin(board, config))
     else:
         slot = link.slot
-        worker = Worker(app, config, sockets, link.number, slot)
+        worker = Worker(app, config, sockets, link.number, slot, admin)
     threads = Threads(loop)
     report = Report() if link is None else link.report
     report.install(_logger(), _name(link), worker.activities)

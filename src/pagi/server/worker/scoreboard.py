@@ -12,11 +12,13 @@ the monotonic clock, which is the same in all processes.
 from __future__ import annotations
 
 import mmap
+from array import array
 from collections.abc import Iterator
-from time import monotonic
-from typing import Any, Final
+from operator import add
+from time import monotonic, sleep
+from typing import Any, Final, NamedTuple
 
-__all__ = ["BOOTING", "DRAINING", "FREE", "READY", "Scoreboard", "Slot", "micros"]
+__all__ = ["BOOTING", "DRAINING", "FREE", "READY", "Reading", "Scoreboard", "Slot", "micros"]
 
 #: States of a slot: nobody's; its worker loads the application; it serves; it stops.
 FREE: Final = 0
@@ -46,6 +48,11 @@ _OPEN_WEBSOCKETS: Final = 13
 _DEATHS: Final = 14
 _HANGS: Final = 15
 _WANTED: Final = 16
+_RELEASES: Final = 17
+
+#: How often and with what pauses (seconds) a reader tries to find no slot being given away.
+_TRIES: Final = 100
+_PAUSE: Final = 0.0005
 
 
 def micros(seconds: float) -> int:
@@ -97,7 +104,7 @@ class Slot:
     generation: int = _cell(_GENERATION, "How many restarts came before it.")
     born: float = _time(_BORN, "When it was forked, in monotonic seconds.")
     beat: float = _time(_BEAT, "When its loop turned last, in monotonic seconds.")
-    lag: float = _time(_LAG, "How late the loop's last tick was, in seconds.")
+    lag: float = _time(_LAG, "How late one of the loop's last ticks was at most, in seconds.")
     max_lag: float = _time(_MAX_LAG, "How late a tick was at most.")
     connections: int = _cell(_CONNECTIONS, "Open connections.")
     requests: int = _cell(_REQUESTS, "Exchanges of all kinds that have ended.")
@@ -109,6 +116,10 @@ class Slot:
     wanted: int = _cell(_WANTED, "Of the site: how many workers there should be.")
     memory: int = _cell(_MEMORY, "Resident memory in bytes; 0 where it is not known.")
 
+    def head(self) -> Slot:
+        """Return a copy that stands still, without the counters."""
+        return Slot(memoryview(array("q", self.cells[:_HEADER].tolist())))
+
     def take(self, pid: int, number: int, generation: int) -> None:
         """Begin the life of a worker."""
         self.clear()
@@ -119,6 +130,20 @@ class Slot:
     def clear(self) -> None:
         """Set everything to zero: the slot is nobody's."""
         self.cells[:] = memoryview(bytes(len(self.cells) * _CELL)).cast("q")
+
+
+class Reading(NamedTuple):
+    """All that the scoreboard says at one moment.
+
+    Attributes:
+        site: of the server.
+        workers: those there are, those that stop included; the process itself if it has none.
+        counters: of all workers there are and ever were, added up.
+    """
+
+    site: Slot
+    workers: list[Slot]
+    counters: list[int]
 
 
 class Scoreboard:
@@ -150,12 +175,32 @@ class Scoreboard:
         return (slot for slot in self._slots if slot.state != FREE)
 
     def release(self, slot: Slot) -> None:
-        """Keep the counters of a worker that has ended, and give its slot away.
-
-        A reader in between may see them twice or not at all, for less than a millisecond.
-        """
-        total, own = self.site.counters, slot.counters
-        for index, count in enumerate(own.tolist()):
-            if count:
-                total[index] += count
+        """Keep the counters of a worker that has ended, and give its slot away."""
+        total = self.site.counters
+        summed = array("q", map(add, total.tolist(), slot.counters.tolist()))
+        # Odd in between: whoever reads now would count them twice, or not at all.
+        self.site.cells[_RELEASES] += 1
+        total[:] = memoryview(summed)
         slot.clear()
+        self.site.cells[_RELEASES] += 1
+
+    def read(self) -> Reading:
+        """Read everything. What is counted never gets less from one reading to the next."""
+        releases = self.site.cells
+        for _ in range(_TRIES):
+            before = releases[_RELEASES]
+            reading = self._read()
+            if before % 2 == 0 and before == releases[_RELEASES]:
+                return reading
+            sleep(_PAUSE)
+        return self._read()  # whoever gave a slot away was killed in the middle of it
+
+    def _read(self) -> Reading:
+        site = self.site
+        if not self._slots:
+            return Reading(site.head(), [site.head()], site.counters.tolist())
+        workers = [slot for slot in self.taken() if slot.number]
+        counters = site.counters.tolist()
+        for slot in workers:
+            counters = list(map(add, counters, slot.counters))
+        return Reading(site.head(), [slot.head() for slot in workers], counters)

@@ -5,12 +5,10 @@ A worker only adds to its cells. What the whole server has done is the sum over 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
 from pagi.interface.tokens import DISCONNECT_REASONS
-from pagi.server.worker.scoreboard import Slot
 
 __all__ = [
     "BOUNDS",
@@ -76,16 +74,8 @@ class Tally:
     rejected: dict[int, int] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, slots: Iterable[Slot]) -> Tally:
-        """Add up slots."""
-        total: list[int] = []
-        for slot in slots:
-            cells = slot.counters.tolist()
-            total = [a + b for a, b in zip(total, cells, strict=True)] if total else cells
-        return cls._read(total) if total else cls()
-
-    @classmethod
-    def _read(cls, cells: list[int]) -> Tally:
+    def of(cls, cells: list[int]) -> Tally:
+        """Read counters; see `Reading.counters`."""
         tally = cls()
         for number, kind in enumerate(KINDS):
             for index, version in enumerate(VERSIONS):

@@ -17,10 +17,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Sequence
 from functools import partial
 from time import monotonic, time
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from pagi.interface.callables import App
 from pagi.server.config import Config
@@ -36,6 +37,9 @@ from pagi.server.worker.scoreboard import Scoreboard, Slot
 from pagi.server.worker.sockets import BoundSocket
 from pagi.server.worker.transports import Transports, choose_transports
 
+if TYPE_CHECKING:
+    from pagi.server.worker.admin import Admin
+
 __all__ = ["Worker"]
 
 #: How long cancelled applications may take to end before they are named in the log and left.
@@ -45,6 +49,8 @@ CANCEL_GRACE: Final = 5.0
 NOTICE_TIME: Final = 1.0
 #: How long log lines wait for company before they are written, in seconds.
 LOG_DELAY: Final = 0.1
+#: Ticks, one a second, among which the latest counts: whoever looks now and then shall see it.
+LAG_TICKS: Final = 5
 
 
 class Worker:
@@ -56,7 +62,7 @@ class Worker:
         sockets: bound, listening, non-blocking.
         worker_num: 1, 2, … of several processes; ``None`` for a single one.
         slot: where it says how it is; by default one of its own.
-        admin: the application of admin listeners, if any of the sockets is one.
+        admin: the application of admin listeners; there must be one if any of the sockets is one.
     """
 
     def __init__(
@@ -66,7 +72,7 @@ class Worker:
         sockets: Sequence[BoundSocket],
         worker_num: int | None = None,
         slot: Slot | None = None,
-        admin: App | None = None,
+        admin: Admin | None = None,
     ) -> None:
         self._app = app
         self._config = config
@@ -91,7 +97,9 @@ class Worker:
         self._hurried = False
         self._slot = slot or Scoreboard(0).site
         self._admin = admin
+        self._observed = bool(config.listening.admins())
         self._expected_tick = 0.0
+        self._lags: deque[float] = deque(maxlen=LAG_TICKS)
 
     @property
     def connections(self) -> int:
@@ -150,12 +158,14 @@ class Worker:
 
     def _observer(self) -> AccessLog | Counters | None:
         """Return what is told of each exchange: the log, and counters where they are wanted."""
-        if not self._config.process.max_requests and self._config.listening.admin is None:
+        if not self._config.process.max_requests and not self._observed:
             return self._access_log
         return Counters(self._slot.counters, self._slot.request_cell, self._access_log)
 
     def _tick(self, wall: float) -> None:
         self._beat(monotonic())
+        if self._admin is not None:
+            self._admin.tick()
         if self._access_log is not None:
             self._access_log.tick(wall)
         if self._endpoints is not None:
@@ -165,11 +175,12 @@ class Worker:
         """Say how this worker is: it turns its loop, among other things."""
         slot = self._slot
         slot.beat = now
-        slot.lag = lag = max(0.0, now - self._expected_tick) if self._expected_tick else 0.0
-        slot.max_lag = max(slot.max_lag, lag)
+        self._lags.append(max(0.0, now - self._expected_tick) if self._expected_tick else 0.0)
+        slot.lag = max(self._lags)
+        slot.max_lag = max(slot.max_lag, slot.lag)
         slot.connections = self.connections
         slot.memory = resident_memory()
-        if self._config.listening.admin is not None and self._endpoints is not None:
+        if self._observed and self._endpoints is not None:
             slot.open_http, slot.open_sse, slot.open_websockets = self._endpoints.count_open()
         # The next one is on the next full second of the clock on the wall.
         self._expected_tick = now + 1.0 - time() % 1.0
