@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+from typing import Any
 
 import pytest
 
@@ -65,6 +66,10 @@ async def test_a_peer_that_does_not_speak_tls(kind: str) -> None:
         pair = await scene.start()
         pair.peer.send(b"GET / HTTP/1.1\r\n\r\n")
         assert await pair.receive_to_end() == b"plain"
+        pair.peer.send(b"more, which is thrown away")
+        await turns()
+        assert pair.opening.names == ["data"]
+        pair.peer.close()
         await until(lambda: pair.opening.lost)
         assert pair.opening.names == ["data", "lost"]
 
@@ -75,6 +80,9 @@ async def test_a_handshake_that_fails(kind: str) -> None:
         pair.peer.send(bytes((0x16, 3, 1, 0, 4)) + b"junk")
         alert = await pair.receive_to_end()
         assert alert[0] == 0x15
+        pair.peer.send(b"more, which is thrown away")
+        await turns()
+        pair.peer.close()
         await until(lambda: pair.opening.lost)
         error, end = pair.opening.calls
         assert isinstance(error, ssl.SSLError)
@@ -306,3 +314,53 @@ async def test_an_abort(kind: str) -> None:
         await until(lambda: pair.notes.lost)
         assert pair.backlog == 0
         assert pair.transport.get_protocol() is None
+
+
+def unread_in(transport: Any) -> int:
+    """Return how many bytes of a peer a transport holds; only of the Python twin."""
+    return int(transport._incoming.pending)
+
+
+@pytest.mark.parametrize("how", ["close", "goodbye"])
+async def test_what_comes_after_the_end_stays_in_the_system(kind: str, how: str) -> None:
+    """A peer that reads nothing keeps the transport; what it sends must not pile up in it."""
+    async with TLSScene(kind) as scene:
+        pair = await scene.connect(small=True, eof=lambda notes: notes.transport.close())
+        pair.transport.write(bytes(4_000_000))
+        if how == "close":
+            pair.transport.close()
+        else:
+            pair.tls.write(b"last")
+            try:
+                pair.tls.unwrap()
+            except ssl.SSLWantReadError:
+                pass
+            pair.peer.sendall(pair.outgoing.read())
+            await until(lambda: "eof" in pair.notes.names)
+        record = bytes((0x17, 3, 3, 0x40, 0)) + bytes(16_384)
+        pair.peer.setblocking(False)
+        taken = 0
+        for _ in range(2000):
+            await turns()
+            try:
+                taken += pair.peer.send(record)
+            except BlockingIOError:
+                break
+        else:
+            pytest.fail(f"{taken} bytes were taken")
+        if kind.startswith("py"):
+            assert unread_in(pair.transport) < 100_000
+
+
+async def test_a_peer_that_asks_for_answers_and_reads_none_is_given_up(kind: str) -> None:
+    """TLS 1.3 lets a peer ask for new keys again and again (RFC 8446 §4.6.3)."""
+    async with TLSScene(kind) as scene:
+        pair = await scene.connect(small=True)
+        pair.transport.write(bytes(4_000_000))  # the peer reads nothing
+        if kind.startswith("c-"):
+            pytest.skip("the client cannot ask for keys, and the compiled twin hides its parts")
+        # What many requests for new keys make OpenSSL put there.
+        pair.transport._outgoing.write(bytes(20_000))
+        pair.say(b"hello")
+        await until(lambda: pair.notes.lost)
+        assert pair.notes.calls[-1] == ("lost", ConnectionAbortedError)

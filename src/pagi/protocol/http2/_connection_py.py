@@ -34,6 +34,7 @@ from pagi.protocol.http2._receiver_py import HTTP2Receiver
 from pagi.protocol.http2._request_py import read_request
 from pagi.protocol.http2._stream_py import StreamState
 from pagi.protocol.http2.codes import (
+    CANCEL,
     ERROR_NAMES,
     FRAME_SIZE_ERROR,
     NO_ERROR,
@@ -60,8 +61,9 @@ _KEEPALIVE: Final = b"pagi\0\0\0\1"
 _FAREWELL: Final = b"pagi\0\0\0\2"
 
 #: Members of a Priority field (RFC 9218 §4); others, and wrong ones, are passed over.
-_URGENCY: Final = re.compile(rb"(?:\A|,)[ \t]*u=([0-7])[ \t]*(?=[,;]|\Z)")
-_INCREMENTAL: Final = re.compile(rb"(?:\A|,)[ \t]*i(?:=\?1)?[ \t]*(?=[,;]|\Z)")
+#: A member of the dictionary that priorities are written as (RFC 9218 §4, RFC 9651 §3.2).
+_MEMBER: Final = re.compile(rb"(?:\A|,)[ \t]*([ui])(?:=([^,; \t]*))?[ \t]*(?=[,;]|\Z)")
+_USUAL_URGENCY: Final = 3
 
 
 class HTTP2Connection(HTTP2Receiver):
@@ -201,7 +203,7 @@ class HTTP2Connection(HTTP2Receiver):
         else:
             state = self._new_stream(stream_id, end)
             if head.priority is not None or priority is not None:
-                self._prioritize(state, priority or head.priority or b"")
+                self._prioritize(state, head.priority or b"" if priority is None else priority)
             self._begin(state, head)
 
     def _reject(self, stream_id: int, code: int) -> None:
@@ -242,6 +244,7 @@ class HTTP2Connection(HTTP2Receiver):
                 self._events.append(BytesReceived(stream_id, data))
             if end:
                 self._events.append(StreamReset(stream_id, "client_closed"))
+                self._close_tunnel(state)
             return
         if self._max_body_size is not None and state.received > self._max_body_size:
             self._refuse(state, 413, "the body is too large", "body_too_large", None)
@@ -251,12 +254,22 @@ class HTTP2Connection(HTTP2Receiver):
         if end:
             self._events.append(MessageComplete(stream_id, []))
 
+    def _close_tunnel(self, state: StreamState) -> None:
+        """The peer has closed its side; nobody will send anything on ours (RFC 8441 §5)."""
+        if state.queued:
+            self._reset(state, CANCEL)
+        else:
+            self._submit_data(state, b"", True)
+            self._end_response(state)
+
     def _receive_trailers(self, state: StreamState, head: Head, end: bool) -> None:
         """A second header section (RFC 9113 §8.1)."""
         if state.phase == GONE:
             return
         if state.peer_done:
             self._stop(state, STREAM_CLOSED, "HEADERS behind the end of the request")
+        elif state.phase == TUNNEL:  # RFC 9113 §8.5
+            self._stop(state, PROTOCOL_ERROR, "HEADERS in a tunnel")
         elif not end or not head.is_trailer_section() or state.announced > 0:
             self._stop(state, PROTOCOL_ERROR, "malformed trailers, or before the announced end")
         else:
@@ -282,13 +295,18 @@ class HTTP2Connection(HTTP2Receiver):
             self._priorities[stream_id] = payload[4:]
 
     def _prioritize(self, state: StreamState, value: bytes) -> None:
-        urgency = _URGENCY.search(value)
+        """Take a whole ranking: what it leaves out is as usual, and the last of several counts."""
+        urgency: int = _USUAL_URGENCY
+        incremental = False
+        for name, found in _MEMBER.findall(value):
+            if name == b"i":
+                incremental = found in (b"", b"?1")
+            elif len(found) == 1 and b"0" <= found <= b"7":
+                urgency = int(found)
+            else:
+                urgency = _USUAL_URGENCY
         state.ranked = True
-        self._set_urgency(
-            state,
-            state.urgency if urgency is None else int(urgency[1]),
-            _INCREMENTAL.search(value) is not None,
-        )
+        self._set_urgency(state, urgency, incremental)
 
     # --- ends ---
 

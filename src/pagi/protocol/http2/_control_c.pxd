@@ -3,6 +3,7 @@ cimport cython
 from pagi.protocol.http2._sender_c cimport HTTP2Sender
 from pagi.protocol.http2._stream_c cimport StreamState
 from pagi.protocol.http2.kinds cimport ACK, PING, SETTINGS
+from pagi.protocol.http2.phases cimport GONE
 
 
 cdef class ControlReceiver(HTTP2Sender):

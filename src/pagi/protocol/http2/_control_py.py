@@ -21,6 +21,7 @@ from pagi.protocol.http2.codes import (
 from pagi.protocol.http2.faults import fault
 from pagi.protocol.http2.kinds import ACK, PING, SETTINGS
 from pagi.protocol.http2.limits import HTTP2Limits
+from pagi.protocol.http2.phases import GONE
 from pagi.protocol.http2.settings import DEFAULT_WINDOW, read_settings
 
 __all__ = ["ControlReceiver"]
@@ -29,6 +30,8 @@ _MAX_WINDOW: Final = 2**31 - 1
 #: Frames that answer the peer's and that it has not let us send.
 _MAX_REPLIES: Final = 1000
 _ONE_REPLY: Final = 17
+#: We make no larger frames, whatever the peer takes: others wait for their turn meanwhile.
+_LARGEST_FRAME: Final = 65_536
 
 
 class ControlReceiver(HTTP2Sender):
@@ -99,7 +102,7 @@ class ControlReceiver(HTTP2Sender):
         if settings.header_table_size is not None:
             self._encoder.limit(settings.header_table_size)
         if settings.max_frame_size is not None:
-            self._peer_frame_size = settings.max_frame_size
+            self._peer_frame_size = min(settings.max_frame_size, _LARGEST_FRAME)
         if settings.initial_window_size is not None:
             self._change_windows(settings.initial_window_size - self._initial_window)
             self._initial_window = settings.initial_window_size
@@ -139,7 +142,9 @@ class ControlReceiver(HTTP2Sender):
         """Body bytes of a stream have gone: the peer gets credit again, for many at a time."""
         self._owe(size)
         state.owed += size
-        if 2 * state.owed >= self._limits.window_size and not state.peer_done:
+        if state.peer_done or state.phase == GONE:
+            return
+        if 2 * state.owed >= self._limits.window_size:
             self._put_credit(state.stream_id, state.owed)
             state.credit += state.owed
             state.owed = 0

@@ -99,6 +99,10 @@ class FrameOutput:
 
     def _drop(self, state: StreamState) -> None:
         """Nothing of what waits will be sent."""
+        if state.ready:
+            self._ready[state.urgency].remove(state)
+            self._ready_count -= 1
+            state.ready = False
         state.queue = []
         state.queued = state.offset = state.parked = 0
         state.ends = False
@@ -199,7 +203,8 @@ class FrameOutput:
 
     def _send_some(self, state: StreamState) -> None:
         """One frame of a stream, and its end if nothing is left."""
-        size = min(state.queued, state.window, self._window, self._peer_frame_size)
+        # A window may be below zero, after the peer made it smaller (RFC 9113 §6.9.2).
+        size = max(0, min(state.queued, state.window, self._window, self._peer_frame_size))
         last = size == state.queued
         if size or (last and state.ends):
             end = last and state.ends

@@ -262,7 +262,7 @@ class HTTP2Receiver(ControlReceiver):
 
         §5.1.1: a new stream has a higher number than all before.
         """
-        if stream_id > self._highest:
+        if stream_id > self._highest or not stream_id & 1:
             fault(PROTOCOL_ERROR, "DATA on a stream that is not open")
         if self._guard.was_closed_by_peer(stream_id):
             fault(STREAM_CLOSED, "a frame on a stream that the peer had closed")

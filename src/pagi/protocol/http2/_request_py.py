@@ -133,7 +133,7 @@ def _is_extended(event: RequestReceived, protocol: bytes | None, authority: byte
 
 def _read_target(event: RequestReceived, path: bytes, scheme: bytes, max_size: int) -> None:
     target = _targets.get(path)
-    if target is None:
+    if target is None or len(path) > max_size:
         target = _take_apart(event.method, path, max_size)
     event.raw_path, event.query_string = target
     if scheme == b"https":

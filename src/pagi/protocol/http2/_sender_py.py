@@ -189,7 +189,7 @@ class HTTP2Sender(FrameOutput):
                 missing = state.to_send - size
                 raise ShortBodyError(f"the body is {missing} bytes shorter than declared")
             state.to_send -= size
-        if state.trailers and not state.swallow:
+        if state.trailers:
             if size:
                 self._submit_data(state, data, False)
             if end:
@@ -223,14 +223,13 @@ class HTTP2Sender(FrameOutput):
         if not state.trailers or (state.phase != TRAILERS and state.phase != BODY):
             raise LocalProtocolError(f"no trailers are due on stream {stream_id}")
         wire = trailer_fields(fields)
+        if state.to_send > 0 and not state.swallow:
+            missing = state.to_send
+            raise ShortBodyError(f"the body is {missing} bytes shorter than declared")
         if state.swallow or not wire:
             self._submit_data(state, b"", True)
-        else:
-            if state.to_send > 0:
-                missing = state.to_send
-                raise ShortBodyError(f"the body is {missing} bytes shorter than declared")
-            if not self._over:
-                self._put_trailer(state, wire)
+        elif not self._over:
+            self._put_trailer(state, wire)
         self._end_response(state)
 
     def switch(self, stream_id: int, fields: Fields) -> None:
@@ -275,7 +274,7 @@ class HTTP2Sender(FrameOutput):
         for state in self._early_ends:
             if state.phase != DONE or state.peer_done:
                 continue
-            if state.queued or state.trailer is not None:
+            if state.ready or state.queued or state.trailer is not None:
                 waiting.append(state)
             else:
                 self._reset(state, NO_ERROR)
@@ -297,9 +296,10 @@ class HTTP2Sender(FrameOutput):
         data = self._take(_EVERYTHING if limit is None else limit)
         if self._early_ends:
             self._stop_uploads()
-            data += self._take(_EVERYTHING if limit is None else limit)
         if self._ended:
             self._forget_ended()
+        if self._out:  # what those have put; nobody may come and pull again
+            data += self._take(0)
         if self._leaving and not self._streams:
             self._complete()
         if not data:

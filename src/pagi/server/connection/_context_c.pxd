@@ -17,6 +17,7 @@ cdef class ConnectionContext:
     cdef public object timeouts
     cdef public object connections
     cdef public Py_ssize_t max_connections
+    cdef public dict openings
     cdef public Py_ssize_t rejected
     cdef public object batch
     cdef public bytearray receive_buffer

@@ -52,6 +52,7 @@ class ConnectionContext:
         timeouts: deadlines, in seconds.
         flow: water marks.
         connections: the open connections of the worker; drivers add and remove themselves.
+        openings: those of them whose TLS handshake is not complete, the oldest first.
         max_connections: beyond this many a new connection is answered with 503.
         receive_buffer: what all connections read into, one after the other; its bytes are
             taken out before anything else can run.
@@ -76,6 +77,7 @@ class ConnectionContext:
         "log_rejected",
         "logger",
         "max_connections",
+        "openings",
         "receive_buffer",
         "rejected",
         "scheme",
@@ -107,6 +109,7 @@ class ConnectionContext:
         self.clock = clock
         self.defaults = defaults
         self.connections = connections
+        self.openings: dict[Any, None] = {}
         self.http1 = http1 or HTTP1Limits()
         self.http2 = http2
         self.http2_settings = http2_settings or HTTP2()

@@ -200,13 +200,15 @@ class ConnectionDriver(Stream):
         else:
             self._client_text = "unix"
         local = transport.get_extra_info("sockname")
+        if self._client is None and type(local) is tuple:
+            self._client_text = "-"  # it has gone already
         self._server = (local[0], local[1]) if type(local) is tuple else (local or None, None)
         flow = context.flow
         # "At the mark" is above it: asyncio pauses beyond its high mark and resumes at its low.
         transport.set_write_buffer_limits(
             high=max(flow.write_high_watermark - 1, 0), low=max(flow.write_low_watermark - 1, 0)
         )
-        full = len(context.connections) >= context.max_connections
+        full = len(context.connections) - len(context.openings) >= context.max_connections
         context.connections.add(self)
         self._opened(full)
 

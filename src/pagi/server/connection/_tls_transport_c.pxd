@@ -12,6 +12,7 @@ cdef class TLSTransport:
     cdef bint _begun
     cdef bytearray _buffer
     cdef bint _closing
+    cdef bint _deaf
     cdef bint _done
     cdef bint _ended
     cdef object _error

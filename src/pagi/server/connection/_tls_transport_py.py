@@ -58,6 +58,7 @@ class TLSTransport:
         "_begun",
         "_buffer",
         "_closing",
+        "_deaf",
         "_done",
         "_ended",
         "_error",
@@ -100,6 +101,7 @@ class TLSTransport:
         self._paused = False  # the protocol was asked to pause writing
         self._reading = True
         self._resuming = False
+        self._deaf = False  # nothing of what comes matters any more
         self._done = False  # the peer sends no more
         self._ended = False  # and the protocol knows
         self._sealed = False  # no more is taken to be sent
@@ -115,6 +117,8 @@ class TLSTransport:
 
     def data_received(self, data: bytes) -> None:
         """Take bytes of the peer."""
+        if self._deaf:
+            return
         if self._established:
             self._incoming.write(data)
             self._decrypt()
@@ -164,7 +168,7 @@ class TLSTransport:
         except ssl.SSLError as exc:
             self._send_records()  # the alert that says why
             self._protocol.handshake_failed(exc)
-            self._lower_transport().close()
+            self._end_deaf()
             return
         self._established = True
         self._send_records()
@@ -194,7 +198,8 @@ class TLSTransport:
     def _fill(self) -> int:
         """Decrypt whole records into the buffer; return how many bytes they hold.
 
-        What OpenSSL wants to say then, a new key for example, leaves with our next bytes.
+        What OpenSSL has to say then, an alert or a new key of ours, leaves at once. A peer that
+        asks for it again and again and does not read it is given up.
         """
         buffer = self._buffer
         most = len(buffer) - _RECORD
@@ -215,12 +220,17 @@ class TLSTransport:
             self._done = True
         except ssl.SSLError as exc:
             self._lose(exc)
+        if self._outgoing.pending and self._error is None:
+            if not self._full:
+                self._send_records()
+            elif self._outgoing.pending > _RECORD:
+                self._lose(ConnectionAbortedError("the peer does not read what it asks for"))
         return size
 
     def _end_of_peer(self) -> None:
         if not self._ended:
             self._done = self._ended = True
-            self._reading = False
+            self._read_no_more()
             if not self._protocol.eof_received():
                 self.close()
 
@@ -232,6 +242,11 @@ class TLSTransport:
             self._done = self._ended = True
             self._send_records()  # the alert that says why
             self._lower_transport().abort()
+
+    def _read_no_more(self) -> None:
+        """Leave what comes in the system: otherwise it would pile up here, unread."""
+        self._reading = False
+        self._lower_transport().pause_reading()
 
     def is_reading(self) -> bool:
         """Whether bytes of the peer are taken."""
@@ -401,7 +416,7 @@ class TLSTransport:
         if self._closing:
             return
         self._closing = True
-        self._reading = False
+        self._read_no_more()
         if self._sealed:
             self._lower_transport().close()
         else:
@@ -449,7 +464,19 @@ class TLSTransport:
         return self._lower_transport().get_extra_info(name, default)
 
     def answer_plainly(self, data: bytes) -> None:
-        """Send bytes as they are to a peer that does not speak TLS, and close."""
+        """Send bytes as they are to a peer that does not speak TLS, and close our side."""
+        self._lower_transport().write(data)
+        self._end_deaf()
+
+    def _end_deaf(self) -> None:
+        """Close the sending side; what the peer still sends is thrown away.
+
+        Closing with unread bytes would reset the connection, and a reset can overtake our last
+        words. The first protocol sees to it that this ends.
+        """
+        self._deaf = True
         lower = self._lower_transport()
-        lower.write(data)
-        lower.close()
+        try:
+            lower.write_eof()
+        except OSError:  # the peer has gone
+            lower.abort()

@@ -1,8 +1,9 @@
 """Connections to a TLS port until their handshake is complete.
 
-Such a connection is one of the worker's from the accept on: it has a deadline, counts against the
-limit, and a stop waits for it. When the handshake is complete the driver is made that ALPN asks
-for (RFC 7301), and the transport is left to it.
+Such a connection is one of the worker's from the accept on: it has a deadline, and a stop waits for
+it. There are no more of them than connections may be: beyond that the oldest is given up, because
+honest clients complete a handshake in less time than it takes to open so many. When the handshake
+is complete the driver is made that ALPN asks for (RFC 7301), and the transport is left to it.
 """
 
 from __future__ import annotations
@@ -54,6 +55,16 @@ class _Opening:
         self._since = context.clock.now
         self._stopping_since = 0.0
         context.connections.add(self)
+        context.openings[self] = None
+
+    def _make_room(self) -> None:
+        """Give up the oldest opening if there are too many."""
+        openings = self._context.openings
+        if len(openings) > self._context.max_connections:
+            oldest: _Opening = next(iter(openings))
+            del openings[oldest]
+            self._context.logger.debug("%s: too many TLS handshakes at a time", oldest._address())
+            oldest.abort("client_timeout")
 
     # ------------------------------------------------------------- what the transport calls
 
@@ -65,6 +76,7 @@ class _Opening:
         multiplexed = chosen == "h2" and context.http2 is not None
         driver: Any = HTTP2Driver(context) if multiplexed else HTTP1Driver(context)
         context.connections.discard(self)
+        context.openings.pop(self, None)
         transport.set_protocol(driver)
         driver.connection_made(transport)
         if self._stopping_since:
@@ -88,10 +100,16 @@ class _Opening:
 
     def on_tick(self, now: float) -> None:
         """Compare the deadlines with ``now``."""
-        late = self._timeout is not None and now - self._since >= self._timeout + RESOLUTION
         since = self._stopping_since
-        if late or (since and now - since >= _STOP_GRACE + RESOLUTION):
+        if self._timeout is not None and now - self._since >= self._timeout + RESOLUTION:
+            self._context.logger.debug("%s: the TLS handshake takes too long", self._address())
             self.abort("client_timeout")
+        elif since and now - since >= _STOP_GRACE + RESOLUTION:
+            self.abort("client_timeout")
+
+    def _address(self) -> str:
+        """Return that of the peer, for the log."""
+        return "-"
 
     def expect_stop(self) -> None:
         """A stop begins."""
@@ -109,6 +127,7 @@ class _Opening:
         """There is no connection any more, and there has been no driver."""
         context = self._context
         context.connections.discard(self)
+        context.openings.pop(self, None)
         if context.closed is not None:
             context.closed()
 
@@ -125,11 +144,13 @@ class TLSOpening(_Opening):
     """The first protocol of a `TLSTransport`."""
 
     _transport: TLSTransport | None = None
+    _lingering_since = 0.0
 
     def open(
         self, poller: Watcher, sock: socket.socket, tls: ssl.SSLContext, buffer: bytearray
     ) -> None:
         """Make the transports of an accepted socket and begin to read."""
+        self._make_room()
         self._transport = TLSTransport(poller, tls, self, buffer)
         SocketTransport(poller, sock, self._transport, buffer).open()
 
@@ -137,14 +158,29 @@ class TLSOpening(_Opening):
         """The peer does not speak TLS; if it speaks HTTP, it is told where it is."""
         if data[:1].isalpha():
             self._log_plain(transport.get_extra_info("socket"))
+            self._lingering_since = self._context.clock.now
             transport.answer_plainly(_plain_answer(data))
         else:
             transport.abort()
 
     def handshake_failed(self, error: Exception) -> None:
         """It was the peer's fault, or it wants what we have not."""
+        self._lingering_since = self._context.clock.now
         if self._transport is not None:
             self._log_failure(self._transport.get_extra_info("socket"), error)
+
+    def on_tick(self, now: float) -> None:
+        """Compare the deadlines with ``now``."""
+        since = self._lingering_since
+        if not since:
+            super().on_tick(now)
+        elif now - since >= (self._context.timeouts.linger_timeout or 0.0) + RESOLUTION:
+            self.abort("client_timeout")
+
+    def _address(self) -> str:
+        """See `_Opening`."""
+        transport = self._transport
+        return "-" if transport is None else _peer(transport.get_extra_info("socket"))
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection ended before the handshake was complete."""
@@ -189,6 +225,7 @@ class ForeignTLSOpening(_Opening):
     def open(self) -> None:
         """Begin: look at the first byte, now or when it comes."""
         assert self._sock is not None
+        self._make_room()
         send_at_once(self._sock)
         self._look()
 
@@ -238,6 +275,10 @@ class ForeignTLSOpening(_Opening):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The peer left before the handshake was complete; the task knows."""
+
+    def _address(self) -> str:
+        """See `_Opening`."""
+        return "-" if self._sock is None else _peer(self._sock)
 
     def _end(self) -> None:
         self._stop_watching()

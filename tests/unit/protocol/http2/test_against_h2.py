@@ -243,6 +243,11 @@ def check_response(each: Exchange) -> None:
     if each.given_up:
         assert sent.startswith(down.got)
         return
+    if any(loss.reason == "client_closed" for loss in each.lost):
+        # A tunnel ends on both sides together; what the engine was given later goes nowhere.
+        assert sent.startswith(down.got)
+        assert down.ends == 1 or each.codes
+        return
     assert down.got == sent
     assert (down.ends, down.got_trailers) == (1, down.trailers)
     assert each.got_early == each.early
@@ -271,7 +276,6 @@ def check_credit(dialogue: Dialogue) -> None:
     assert dialogue.client.outbound_flow_control_window == start
 
 
-@pytest.mark.xfail(run=False, reason="windows below zero: frames of a negative size, a crash in C")
 @of_engines
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(LIMITS, st.booleans(), st.lists(STEPS, min_size=25, max_size=100), CLOSING)

@@ -136,7 +136,6 @@ def test_an_upload_is_stopped_when_the_trailers_have_left() -> None:
     ]
 
 
-@pytest.mark.xfail(strict=True, reason="an end that waits for its turn is dropped by the reset")
 def test_an_upload_is_not_stopped_before_the_end_of_the_answer_has_left() -> None:
     """RFC 9113 §8.1: the client would take the answer for incomplete."""
     pair = wide()

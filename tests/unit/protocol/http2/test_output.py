@@ -304,7 +304,6 @@ def test_trailers_that_are_not_due() -> None:
     assert kinds(pair.sent())[-1] == ("HEADERS", 5)
 
 
-@pytest.mark.xfail(strict=True, reason="the end of a body that is left out ends the response, too")
 @pytest.mark.parametrize(("method", "status"), [("HEAD", 200), ("GET", 204), ("GET", 304)])
 def test_trailers_of_answers_without_a_body(method: str, status: int) -> None:
     """They are left out with the body; the application need not know."""
@@ -316,7 +315,6 @@ def test_trailers_of_answers_without_a_body(method: str, status: int) -> None:
     assert shapes(pair.sent())[1:] == [("DATA", 1, 1, 0)]
 
 
-@pytest.mark.xfail(strict=True, reason="without fields the length is not compared")
 def test_trailers_that_are_empty_behind_a_body_that_is_too_short() -> None:
     """RFC 9113 §8.1.1: such a response is malformed."""
     pair = Pair()
