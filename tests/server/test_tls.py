@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from pagi.server.config import ConfigError
 from pagi.server.errors import StartError
+from tests.conftest import TRANSPORTS
 from tests.server.attacks.wire import eventually
 from tests.server.certificates import certificates, client_context
 from tests.server.client import connect, serving
@@ -151,6 +153,31 @@ async def test_clients_that_say_nothing_or_stop(told: Told) -> None:
                             raise ConnectionError
         async with connect(server, tls=client_context()) as client:
             assert (await client.request()).status == 200
+    assert told.errors == []
+
+
+async def test_no_more_handshakes_at_a_time_than_connections_may_be(told: Told) -> None:
+    """Those that stall give way to those that go on, and leave room for connections."""
+    async with serve(max_connections=5) as server, AsyncExitStack() as stalled:
+        silent = [await stalled.enter_async_context(connect(server)) for _ in range(20)]
+        for client in silent:
+            client.send(b"\x16\x03\x01\x02\x00\x01")
+        async with asyncio.timeout(10):
+            for client in silent[:14]:  # the oldest are given up
+                with pytest.raises(ConnectionError):
+                    if not await client.reader.read():
+                        raise ConnectionError
+        async with connect(server, tls=client_context()) as client:
+            assert (await client.request()).status == 200
+    assert told.errors == []
+
+
+@pytest.mark.skipif(TRANSPORTS != "pagi", reason="the others close before they have read it all")
+async def test_a_plain_upload_hears_where_it_is(told: Told) -> None:
+    async with serve() as server, connect(server) as client:
+        head = b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5000000\r\n\r\n"
+        client.send(head + bytes(1_000_000))
+        assert (await client.response("POST")).status == 400
     assert told.errors == []
 
 
