@@ -86,6 +86,7 @@ async def command(
     descriptors: Sequence[int] = (),
     listens: bool = True,
     in_front: Sequence[str] = (),
+    place: bool = True,
 ) -> AsyncIterator[Command]:
     """Run ``pagi run`` and see that nothing of it is left; its end and its log are the caller's.
 
@@ -96,9 +97,10 @@ async def command(
         descriptors: that it inherits.
         listens: wait until it says where it listens.
         in_front: words before the command, such as those of a shell.
+        place: see to it that an option says where to listen.
     """
     journal = Journal(directory / "journal")
-    if not {"--port", "--listen", "--socket", "--fd"} & set(options):
+    if place and not {"--port", "--listen", "--socket", "--fd"} & set(options):
         options = ("--port", "0", *options)
     running = await launch(
         target if ":" in target else f"tests.server.journal_app:{target}",

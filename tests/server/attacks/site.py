@@ -298,8 +298,7 @@ async def launch(
         *options,
         cwd=ROOT,
         stdin=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.PIPE,
-        **settings,
+        **{"stderr": asyncio.subprocess.PIPE, **settings},
     )
 
 
