@@ -13,6 +13,7 @@ import stat
 from collections.abc import Iterator
 from importlib.util import find_spec
 
+from pagi.cli.service_advice import file_remarks, service_advice
 from pagi.server.config import Config, Listen
 from pagi.server.config.kinds import available_cores
 
@@ -34,6 +35,7 @@ def advice(config: Config) -> Iterator[str]:
         yield from _listener(listen, config.listening.reuseport)
     yield from _listening(config)
     yield from _processes(config)
+    yield from service_advice(config)
     yield from _limits(config)
     yield from _logging(config)
 
@@ -179,19 +181,6 @@ def _limits(config: Config) -> Iterator[str]:
 def _logging(config: Config) -> Iterator[str]:
     path = config.logging.access_log
     if path not in (None, "-"):
-        yield from _log_file(str(path))
+        yield from file_remarks("access_log", str(path))
     if config.logging.quiet and config.sources.get("log_level", "default") != "default":
         yield "log_level: quiet is on and wins: only errors are logged"
-
-
-def _log_file(path: str) -> Iterator[str]:
-    directory = os.path.dirname(path) or "."
-    if os.path.isdir(path):
-        yield f"access_log: {path} is a directory; name a file in it"
-    elif os.path.exists(path):
-        if not os.access(path, os.W_OK):
-            yield f"access_log: {path} is not writable for this user"
-    elif not os.path.isdir(directory):
-        yield f"access_log: there is no directory {directory}; make it"
-    elif not os.access(directory, os.W_OK | os.X_OK):
-        yield f"access_log: this user cannot create {path}"

@@ -128,9 +128,9 @@ def test_the_service_manager_hears_of_a_failure(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(tmp_path / "notify"))
         starter = Starter({"NOTIFY_SOCKET": manager.getsockname()})
+        assert starter.variables() == {"NOTIFY_SOCKET": manager.getsockname()}
         starter.failed(StartError("no database", 6))
         assert manager.recv(100) == b"STATUS=no database"
-        assert starter.variables() == {"NOTIFY_SOCKET": manager.getsockname()}
 
 
 def test_settling(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

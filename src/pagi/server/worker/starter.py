@@ -68,7 +68,7 @@ class Starter:
         return self._notifier.deadline()
 
     def failed(self, error: BaseException) -> None:
-        """The server could not start, or it ends by a fault."""
+        """The server could not start, or it ends by a fault. The last that is told."""
         text, status = "".join(traceback.format_exception(error)), 1
         if isinstance(error, StartError):
             text, status = f"pagi: {error.message}", error.exit_status
@@ -78,13 +78,14 @@ class Starter:
         self._end(status, text)
 
     def ended(self, status: int) -> None:
-        """The server has ended."""
+        """The server has ended. The last that is told."""
         if status:
             self._end(status, "")
         else:
             self._end(1, "pagi: the server was stopped before it was ready")
 
     def _end(self, status: int, text: str) -> None:
+        self._notifier.close()
         if self._relay is not None:
             self._relay.end(status, text)
             self._relay = None
