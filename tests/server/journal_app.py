@@ -1,7 +1,7 @@
-"""Application of `test_processes`: writes what happens to the file that ``JOURNAL`` names.
+"""Application of `test_processes` and `test_restarts`: writes down what happens.
 
-Each line is an event and the process it happened in. Nothing of the tests is imported here, so
-that the processes start fast.
+Each line of the file that ``JOURNAL`` names is an event and the process it happened in. Nothing of
+the tests is imported here, so that the processes start fast.
 """
 
 from __future__ import annotations
@@ -9,7 +9,11 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import time
 from typing import Any
+
+#: What ``/grow`` keeps.
+KEPT: list[bytes] = []
 
 
 def note(event: str) -> None:
@@ -37,7 +41,9 @@ async def _lifespan(receive: Any, send: Any) -> None:
 async def app(scope: Any, receive: Any, send: Any) -> None:
     """Answer with the process; ``/echo`` waits for its body, ``/stuck`` for ever.
 
-    ``/exit`` leaves the process by `SystemExit`, ``/exit-later`` in a later turn of the loop.
+    ``/exit`` leaves the process by `SystemExit`, ``/exit-later`` in a later turn of the loop,
+    ``/sleep`` hangs in a call that blocks, ``/sleep-later`` also in a later turn, ``/grow`` keeps
+    200 MiB of memory.
     """
     if scope["type"] == "lifespan":
         await _lifespan(receive, send)
@@ -61,6 +67,15 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
     elif scope["path"] == "/exit-later":
         await asyncio.sleep(0)
         raise SystemExit(7)
+    elif scope["path"] in ("/sleep", "/sleep-later"):
+        if scope["path"] == "/sleep-later":
+            await asyncio.sleep(0)
+        note("sleeping")
+        time.sleep(600)  # noqa: ASYNC251
+    elif scope["path"] == "/grow":
+        note("grown")
+        KEPT.append(b"x" * (200 << 20))
+        await _answer(send, b"grown")
     elif scope["path"] == "/kill":
         os.kill(os.getpid(), signal.SIGKILL)
     else:

@@ -20,7 +20,8 @@ from tests.server.processes import PATIENCE, Command, command, refused
 
 #: As many as the issue promises not to lose.
 CLIENTS = 200
-ONE_OR_TWO = pytest.mark.parametrize("workers", ["1", "2"])
+#: In one process, or with a supervisor.
+ALONE_OR_NOT = pytest.mark.parametrize("workers", ["0", "2"])
 
 HALF_A_REQUEST = b"POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 12\r\n\r\nhello,"
 
@@ -40,7 +41,7 @@ async def clients(site: Command, count: int, begin: bytes) -> AsyncIterator[list
 async def started(workers: str, directory: Path, *options: str) -> AsyncIterator[Command]:
     """Run the application and wait until each of its workers is ready."""
     async with command("app", "-w", workers, *options, directory=directory) as site:
-        await site.journal.wait("startup", int(workers))
+        await site.journal.wait("startup", max(1, int(workers)))
         yield site
 
 
@@ -66,7 +67,7 @@ def ended_well(site: Command, status: int) -> None:
 
 @pytest.mark.spec("CORE-38", "CORE-39", "LIFE-12")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-@ONE_OR_TWO
+@ALONE_OR_NOT
 async def test_a_stop_amid_slow_requests_loses_none(
     workers: str, number: signal.Signals, tmp_path: Path
 ) -> None:
@@ -79,7 +80,7 @@ async def test_a_stop_amid_slow_requests_loses_none(
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-@ONE_OR_TWO
+@ALONE_OR_NOT
 async def test_a_signal_to_the_whole_group_is_one_stop(
     workers: str, number: signal.Signals, tmp_path: Path
 ) -> None:
@@ -92,7 +93,7 @@ async def test_a_signal_to_the_whole_group_is_one_stop(
         ended_well(site, await site.ended())
 
 
-@ONE_OR_TWO
+@ALONE_OR_NOT
 async def test_idle_connections_end_at_once(workers: str, tmp_path: Path) -> None:
     async with started(workers, tmp_path) as site:
         async with await site.open() as used:
@@ -109,7 +110,7 @@ async def test_idle_connections_end_at_once(workers: str, tmp_path: Path) -> Non
         ended_well(site, await site.ended())
 
 
-@ONE_OR_TWO
+@ALONE_OR_NOT
 async def test_a_second_signal_ends_the_waiting(workers: str, tmp_path: Path) -> None:
     async with started(workers, tmp_path, "--shutdown-timeout", "300") as site:
         async with clients(site, 3, b"GET /stuck HTTP/1.1\r\nHost: h\r\n\r\n") as wires:
@@ -125,7 +126,7 @@ async def test_a_second_signal_ends_the_waiting(workers: str, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-@ONE_OR_TWO
+@ALONE_OR_NOT
 async def test_signals_till_the_end_change_nothing(
     workers: str, number: signal.Signals, tmp_path: Path
 ) -> None:
@@ -141,7 +142,7 @@ async def test_signals_till_the_end_change_nothing(
         ended_well(site, await ending)
 
 
-@ONE_OR_TWO
+@ALONE_OR_NOT
 async def test_the_grace_ends(workers: str, tmp_path: Path) -> None:
     async with started(workers, tmp_path, "--shutdown-timeout", "0.3") as site:
         async with clients(site, 3, b"GET /stuck HTTP/1.1\r\nHost: h\r\n\r\n") as wires:
@@ -152,10 +153,10 @@ async def test_the_grace_ends(workers: str, tmp_path: Path) -> None:
         assert len(site.journal.pids("cancelled")) == 3
 
 
-@ONE_OR_TWO
+@ALONE_OR_NOT
 async def test_a_stop_while_the_application_starts(workers: str, tmp_path: Path) -> None:
     async with command("never_ready", "-w", workers, directory=tmp_path, listens=False) as site:
-        pids = await site.journal.wait("starting", int(workers))
+        pids = await site.journal.wait("starting", max(1, int(workers)))
         site.tell(signal.SIGTERM)
         assert await site.ended() == 0
         assert not site.faults(), site.lines
@@ -242,7 +243,7 @@ async def fails(site: Command, status: int, *words: str) -> None:
     assert not any("Traceback" in line for line in site.lines), site.lines
 
 
-@ONE_OR_TWO
+@ALONE_OR_NOT
 @pytest.mark.parametrize(
     ("status", "target", "options", "words"),
     [
@@ -270,7 +271,7 @@ async def test_exit_statuses(
         assert site.journal.pids("startup") == []
 
 
-@ONE_OR_TWO
+@ALONE_OR_NOT
 @pytest.mark.parametrize("text", ["raise ValueError('at import')", "import sys; sys.exit(7)"])
 async def test_an_application_whose_import_fails(text: str, workers: str, tmp_path: Path) -> None:
     (tmp_path / "broken_app.py").write_text(text)
@@ -279,7 +280,7 @@ async def test_an_application_whose_import_fails(text: str, workers: str, tmp_pa
         await fails(site, 4, "broken_app")
 
 
-@ONE_OR_TWO
+@ALONE_OR_NOT
 async def test_a_port_in_use(workers: str, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
@@ -289,7 +290,7 @@ async def test_a_port_in_use(workers: str, tmp_path: Path) -> None:
             assert site.journal.events() == []
 
 
-@ONE_OR_TWO
+@ALONE_OR_NOT
 async def test_an_access_log_that_cannot_be_opened(workers: str, tmp_path: Path) -> None:
     """It is the worker that opens it, and no worker will succeed where the first did not."""
     options = ("--access-log", str(tmp_path / "none" / "log"), "-w", workers)
@@ -301,14 +302,14 @@ async def test_an_access_log_that_cannot_be_opened(workers: str, tmp_path: Path)
 # --- listeners -------------------------------------------------------------------------------
 
 
-@ONE_OR_TWO
+@ALONE_OR_NOT
 @pytest.mark.spec("HTTP-8")
 async def test_a_unix_socket_has_its_mode_and_is_removed(workers: str, tmp_path: Path) -> None:
     path = tmp_path / "app.sock"
     options = ("--socket", str(path), "--socket-mode", "0660", "-w", workers)
     async with command("app", *options, directory=tmp_path) as site:
         assert site.addresses() == [f"unix:{path}"]
-        pids = await site.journal.wait("startup", int(workers))
+        pids = await site.journal.wait("startup", max(1, int(workers)))
         assert stat.S_ISSOCK(path.stat().st_mode)
         assert stat.S_IMODE(path.stat().st_mode) == 0o660
         assert int((await get(str(path))).body) in pids
@@ -363,7 +364,7 @@ def listening(pid: int, port: int) -> set[str]:
     return {inode for inode in listeners if f"socket:[{inode}]" in links}
 
 
-@ONE_OR_TWO
+@ALONE_OR_NOT
 async def test_several_listeners_at_once(workers: str, tmp_path: Path) -> None:
     path = tmp_path / "app.sock"
     with socket.create_server(("127.0.0.1", 0)) as inherited:
@@ -376,7 +377,7 @@ async def test_several_listeners_at_once(workers: str, tmp_path: Path) -> None:
         ) as site:
             port = inherited.getsockname()[1]
             inherited.close()  # so that a stop can close the last copy
-            pids = await site.journal.wait("startup", int(workers))
+            pids = await site.journal.wait("startup", max(1, int(workers)))
             shown = site.addresses()
             assert len(shown) == len(places)
             assert shown[1:3] == [f"unix:{path}", f"http://127.0.0.1:{port}"]

@@ -88,7 +88,9 @@ class Served:
         self.words = list(words)
         self.supervisor: socket.socket | None = None
 
-    def __call__(self, app: Any, config: Any, sockets: Any, number: int | None, slot: Slot) -> Self:
+    def __call__(
+        self, app: Any, config: Any, sockets: Any, number: Any, slot: Slot, *_: Any
+    ) -> Self:
         self.app = app
         self.slot = slot
         return self
@@ -348,7 +350,6 @@ def test_a_start_that_fails(when: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert served.noted == ["start"]
 
 
-@pytest.mark.xfail(strict=True, reason="the file of its report is not closed")
 @pytest.mark.usefixtures("kept_signals")
 def test_no_file_is_left_open(monkeypatch: pytest.MonkeyPatch) -> None:
     closed: list[bool] = []
