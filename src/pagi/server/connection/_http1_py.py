@@ -37,6 +37,9 @@ __all__ = ["HTTP1Driver"]
 
 #: During a stop, how long a connection that is idle may take to begin a last request (seconds).
 STOP_GRACE: Final = 1.0
+#: An idle connection that read something so lately (seconds) is likely to be used again at once:
+#: closing it would race with the request. Clients under load use theirs every few milliseconds.
+BUSY: Final = 2.0
 
 
 class HTTP1Driver(HTTP1Stream):
@@ -340,7 +343,11 @@ class HTTP1Driver(HTTP1Stream):
             timeout = timeouts.keepalive_timeout if self._served else timeouts.header_timeout
             if timeout is not None and now - self._idle_since >= timeout + RESOLUTION:
                 self._close("idle_timeout")
-            elif self._stopping_since and now - self._stopping_since >= STOP_GRACE:
+            elif (
+                self._stopping_since
+                and now - self._stopping_since >= STOP_GRACE
+                and not unread(self._descriptor())
+            ):
                 self._close("server_shutdown")
         else:
             timeout = timeouts.header_timeout
@@ -370,7 +377,7 @@ class HTTP1Driver(HTTP1Stream):
         """Stop orderly: idle connections close now, others after their response.
 
         A request that is already on its way is not lost: a connection that has sent nothing yet,
-        or has bytes waiting in the operating system, may begin one more.
+        has bytes waiting in the operating system, or was busy a moment ago, may begin one more.
         """
         if self._received is not None:
             self._serve_received(False)
@@ -380,5 +387,5 @@ class HTTP1Driver(HTTP1Stream):
         if exchange is not None and grace is not None:
             exchange.shut_down(grace)
         idle = self._exchange is None and self._served and self._http1.idle
-        if idle and not unread(self._raw_socket()):
+        if idle and self._clock.now - self._idle_since >= BUSY and not unread(self._descriptor()):
             self._close("server_shutdown")
