@@ -146,7 +146,7 @@ def _watch(listen: Listen, screen: _Screen) -> None:
         try:
             status, trouble = _ask(listen, _HISTORY), ""
         except _Unreachable as error:
-            trouble = f"{error}; trying again"
+            trouble = f"trying again: {error}"
         screen.draw(frame(status, listen.place, trouble))
         while screen.resized_within(again - monotonic()):
             screen.draw(frame(status, listen.place, trouble))
@@ -188,7 +188,7 @@ class _Screen:
             painted(line, width, colours=_colourful()) + _CLEAR_LINE for line in lines[:height]
         ]
         # The last line ends without a break: there may be no room for one.
-        self._write(f"{_HOME}{f'{chr(13)}{chr(10)}'.join(shown)}{_CLEAR_REST}")
+        self._write(_HOME + "\n".join(shown) + _CLEAR_REST)
 
     def resized_within(self, seconds: float) -> bool:
         """Wait so long; tell at once if the terminal has another size."""

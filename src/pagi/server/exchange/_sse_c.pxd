@@ -22,6 +22,7 @@ cdef class SSEExchange(HTTPExchange):
     cdef _send_body(self, dict message)
     cdef _write_head(self, size, long long at_least)
     cdef _complete(self)
+    cdef _log(self, reason)
     cdef _start_events(self, dict message)
     @cython.locals(pulse=Pulse)
     cdef _send_event(self, kind, dict message)

@@ -192,6 +192,11 @@ class SSEExchange(HTTPExchange):
         ended = self.connection.disconnect_reason is not None
         return self._endless and ended and not self._noticed
 
+    def _log(self, reason: str | None) -> None:
+        if self._endless and self._scope is not None:  # whoever encodes it, it counts as one
+            self._scope = {**self._scope, "type": "sse"}
+        HTTPExchange._log(self, reason)
+
     def _complete(self) -> None:
         if self._pulse is not None:
             self._pulse.stop()
