@@ -14,7 +14,7 @@ help:
 	@echo "make test-quick  the same on the fastest combination only"
 	@echo "make lint    ruff and the shape of the code    make types   mypy --strict"
 	@echo "make bench   measure against other servers     make docs    build the documentation"
-	@echo "make fuzz    fuzz HTTP/1 and 2, a minute each   make soak    serve hard for five minutes"
+	@echo "make fuzz    fuzz the parsers, a minute each   make soak    serve hard for five minutes"
 	@echo "make autobahn  the 517 cases of the Autobahn suite, if there is a Python 2.7"
 	@echo "make clean   remove all that was made"
 	@echo "Variables: PORT=9000, PYTHON=python3.13, SECONDS=60 (fuzz, soak)"
@@ -72,6 +72,7 @@ docs: $(VENV)/.developed
 fuzz: compiled
 	@$(BIN)/python -m fuzz.http1 --seconds $(or $(SECONDS),60)
 	@$(BIN)/python -m fuzz.http2 --seconds $(or $(SECONDS),60)
+	@$(BIN)/python -m fuzz.proxy_protocol --seconds $(or $(SECONDS),60)
 
 # SOAK takes more options: make soak SECONDS=60 SOAK="--workers 2 --pure"
 soak: compiled

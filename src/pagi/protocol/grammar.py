@@ -14,7 +14,9 @@ __all__ = [
     "FIELD_VALUE_CR",
     "FORBIDDEN_IN_VALUE",
     "ORIGIN_FORM",
+    "QUOTED",
     "TARGET",
+    "TCHAR",
     "TOKEN",
     "is_authority",
     "is_host",
@@ -23,10 +25,11 @@ __all__ = [
 
 # tchar = "!" / "#" / "$" / "%" / "&" / "'" / "*" / "+" / "-" / "." / "^" / "_" / "`" / "|" / "~"
 #         / DIGIT / ALPHA                                                     RFC 9110 §5.6.2
-_TCHAR: Final = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]"
+#: One character of a token, as a pattern.
+TCHAR: Final = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]"
 
 #: token = 1*tchar
-TOKEN: Final = re.compile(_TCHAR + rb"+")
+TOKEN: Final = re.compile(TCHAR + rb"+")
 
 # field-vchar = VCHAR / obs-text; SP and HTAB may stand between them      RFC 9110 §5.5
 #: A byte that no field value may hold: every control character but HTAB.
@@ -49,15 +52,16 @@ TARGET: Final = re.compile(rb"[!-\"$-~]+")
 
 # chunk-ext = *( BWS ";" BWS chunk-ext-name [ BWS "=" BWS chunk-ext-val ] )   RFC 9112 §7.1.1
 # quoted-string with qdtext and quoted-pair: RFC 9110 §5.6.4
-_QUOTED: Final = rb'"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t \x21-\x7e\x80-\xff])*"'
+#: A quoted string, as a pattern.
+QUOTED: Final = rb'"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t \x21-\x7e\x80-\xff])*"'
 #: Chunk size line without its CRLF; the group is the size. More than 16 digits are not a size.
 CHUNK_LINE: Final = re.compile(
     rb"([0-9A-Fa-f]{1,16})(?:[ \t]*;[ \t]*"
-    + _TCHAR
+    + TCHAR
     + rb"+(?:[ \t]*=[ \t]*(?:"
-    + _TCHAR
+    + TCHAR
     + rb"+|"
-    + _QUOTED
+    + QUOTED
     + rb"))?)*"
 )
 
