@@ -51,6 +51,7 @@ _TITLES = {
     "": "Configuration file",
     "listening": "Listening",
     "tls": "TLS",
+    "proxies": "Proxies",
     "process": "Processes",
     "application": "Application",
     "http1": "Limits of HTTP/1.1",

@@ -18,6 +18,7 @@ _HEADINGS = {
     "": "Configuration",
     "listening": "Listening",
     "tls": "TLS",
+    "proxies": "Proxies",
     "process": "Processes",
     "application": "Application",
     "http1": "Limits of HTTP/1.1",

@@ -8,6 +8,7 @@ from pagi.server.config import OPTIONS
 from pagi.server.config.kinds import Choice, FileOrOff, LogFormat, Mount, Origins, Switch
 from pagi.server.config.listen_kinds import Host, Listens, Mode
 from pagi.server.config.process_kinds import Umask
+from pagi.server.config.proxies import Trusted
 from pagi.server.config.tls import NamedCertificates
 
 _NUMBERS = {
@@ -27,6 +28,8 @@ def companions(name: str) -> dict[str, str]:
     """Return other options that an option is refused without."""
     if name in _WITH_CERTIFICATE:
         return {"ssl_cert": "/run/cert.pem"}
+    if name == "proxy_protocol":
+        return {"trusted_proxies": "10.0.0.1"}
     return {"log_file": "/run/server.log"} if name == "daemon" else {}
 
 
@@ -42,6 +45,8 @@ def sample(name: str) -> tuple[str, Any]:
         text = "127.0.0.2:81,unix:/run/x.sock"
     elif isinstance(kind, Origins):
         text = "https://example.org,http://[::1]:81"
+    elif isinstance(kind, Trusted):
+        text = "10.0.0.0/8,::1,unix,*"
     elif isinstance(kind, NamedCertificates):
         text = "example.org=/run/cert.pem:/run/key.pem,*.example.net=/run/both.pem"
     elif isinstance(kind, FileOrOff):

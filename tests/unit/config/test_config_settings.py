@@ -24,6 +24,7 @@ from pagi.server.config import (
     load,
 )
 from pagi.server.config.kinds import Choice
+from pagi.server.config.proxies import ForwardedFamily
 from pagi.server.config.settings import HTTP1_DECLARATIONS, WEBSOCKET_DECLARATIONS
 from pagi.server.config.tls import ClientVerification, MinimumVersion
 
@@ -97,6 +98,7 @@ def test_words_of_choices_are_those_of_the_types() -> None:
         "ssl_min_version": get_args(MinimumVersion),
         "loop": ("auto", "asyncio", "uvloop"),
         "transports": ("auto", "pagi", "aiofastnet", "asyncio"),
+        "forwarded": get_args(ForwardedFamily),
         "lifespan": ("auto", "on", "off"),
         "interface": ("auto", "pagi", "asgi"),
         "ws_overflow": ("pause", "1008", "1013"),

@@ -12,6 +12,7 @@ from pagi.protocol.websocket.limits import WebSocketLimits
 from pagi.server.config.config import Config
 from pagi.server.config.http2 import HTTP2, HTTP2_DECLARATIONS
 from pagi.server.config.option import Declaration, Option, declaration
+from pagi.server.config.proxies import Proxies
 from pagi.server.config.settings import (
     HTTP1_DECLARATIONS,
     SSE,
@@ -33,6 +34,7 @@ __all__ = ["OPTIONS", "OPTION_NAMES", "SLICES", "effective"]
 SLICES: Final[Mapping[str, type[Any]]] = {
     "listening": Listening,
     "tls": TLS,
+    "proxies": Proxies,
     "process": Process,
     "application": Application,
     "http1": HTTP1Limits,

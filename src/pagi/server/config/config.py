@@ -12,6 +12,7 @@ from pagi.server.config.http2 import HTTP2
 from pagi.server.config.kinds import FileOrOff
 from pagi.server.config.listen import Listen
 from pagi.server.config.option import option
+from pagi.server.config.proxies import Proxies
 from pagi.server.config.settings import (
     SSE,
     Application,
@@ -42,6 +43,7 @@ class Config:
 
     listening: Listening = field(default_factory=Listening)
     tls: TLS = field(default_factory=TLS)
+    proxies: Proxies = field(default_factory=Proxies)
     process: Process = field(default_factory=Process)
     application: Application = field(default_factory=Application)
     http1: HTTP1Limits = field(default_factory=HTTP1Limits)

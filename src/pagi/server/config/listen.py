@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final, Literal, TypeAlias, get_args
 
+from pagi.server.config.kinds import Switch
 from pagi.server.config.tls import read_tls_changes, show_tls_changes
 
 __all__ = ["Listen", "ListenKind", "ListenRole", "parse_host", "parse_mode", "parse_port"]
@@ -25,6 +26,7 @@ ListenRole: TypeAlias = Literal["serve", "plain", "redirect", "admin"]
 #: ``sockaddr_un.sun_path`` without its closing NUL: 108 bytes on Linux, 104 on BSD and macOS.
 _PATH_BYTES: Final = 103
 _MODE_DIGITS: Final = 4
+_OWN_KEYS: Final = frozenset({"role", "proxy_protocol"})
 _PLACE_KEYS: Final = frozenset({"host", "port", "socket", "socket_mode", "fd"})
 _ROLES: Final[Mapping[str, ListenRole]] = {role: role for role in get_args(ListenRole)}
 
@@ -44,6 +46,8 @@ class Listen:
             ``redirect`` every request to where TLS is spoken, or ``admin`` for health, metrics and
             status of the server itself.
         tls: options of TLS, by field of the slice, that differ from those of the configuration.
+        proxy_protocol: trusted proxies begin with the header of the PROXY protocol; ``None``: as
+            the option says.
     """
 
     kind: ListenKind
@@ -54,6 +58,7 @@ class Listen:
     fd: int = -1
     role: ListenRole = "serve"
     tls: tuple[tuple[str, object], ...] = ()
+    proxy_protocol: bool | None = None
 
     @classmethod
     def tcp(cls, host: str, port: int) -> Listen:
@@ -109,27 +114,28 @@ class Listen:
 
     @classmethod
     def from_table(cls, table: Mapping[str, object]) -> Listen:
-        """Read a place, and in the same table ``role`` and options of TLS. Raises ValueError.
+        """Read a place, and in the same table ``role``, ``proxy_protocol`` and options of TLS.
 
-        A place is ``{host, port}``, ``{socket, socket_mode}`` or ``{fd}``.
+        A place is ``{host, port}``, ``{socket, socket_mode}`` or ``{fd}``. Raises ValueError.
         """
         tls, rest = read_tls_changes(table)
-        place = {key: value for key, value in rest.items() if key != "role"}
+        place = {key: value for key, value in rest.items() if key not in _OWN_KEYS}
         word = rest.get("role", "serve")
         role = _ROLES.get(str(word))
         if role is None:
             raise ValueError(f"{word!r} is no role of a listener; use {' or '.join(_ROLES)}")
         if tls and role != "serve":
             raise ValueError(f"a listener with the role {role} has no options of TLS")
-        return replace(cls._place_from_table(place), role=role, tls=tls)
+        proxied = Switch().accept(rest["proxy_protocol"]) if "proxy_protocol" in rest else None
+        return replace(cls._place_from_table(place), role=role, tls=tls, proxy_protocol=proxied)
 
     @classmethod
     def _place_from_table(cls, table: Mapping[str, object]) -> Listen:
         unknown = sorted(set(table) - _PLACE_KEYS)
         if unknown:
             raise ValueError(
-                f"unknown key {unknown[0]!r}; use host and port, socket, or fd, with role and "
-                "options of TLS"
+                f"unknown key {unknown[0]!r}; use host and port, socket, or fd, with role, "
+                "proxy_protocol and options of TLS"
             )
         if set(table) == {"host", "port"}:
             return cls.tcp(str(table["host"]), parse_port(table["port"]))
@@ -153,6 +159,8 @@ class Listen:
             table = {"host": self.host, "port": self.port}
         if self.role != "serve":
             table["role"] = self.role
+        if self.proxy_protocol is not None:
+            table["proxy_protocol"] = self.proxy_protocol
         return table | show_tls_changes(self.tls)
 
     @property
@@ -165,7 +173,7 @@ class Listen:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
     def __str__(self) -> str:
-        """The specification that `parse` reads back (without the mode and options of TLS)."""
+        """The specification that `parse` reads back (without what only a table can say)."""
         return self.place if self.role == "serve" else f"{self.role}:{self.place}"
 
 

@@ -177,6 +177,4 @@ class Listens(Kind["tuple[Listen, ...]"]):
 
     def native(self, value: tuple[Listen, ...]) -> object:
         """Return a list of specifications; tables of those that a text cannot say."""
-        return [
-            str(item) if item.mode is None and not item.tls else item.to_table() for item in value
-        ]
+        return [str(item) if Listen.parse(str(item)) == item else item.to_table() for item in value]

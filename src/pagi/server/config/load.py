@@ -138,6 +138,11 @@ def _conflicts(values: Mapping[str, Any]) -> list[str]:
         problems.append(
             "daemon: nobody would see the server log; set log_file, or quiet to do without it"
         )
+    proxied = values["proxy_protocol"] or any(each.proxy_protocol for each in values["listen"])
+    if proxied and not values["trusted_proxies"]:
+        problems.append(
+            "proxy_protocol: no proxy is trusted, so that nobody may speak it; set trusted_proxies"
+        )
     problems += _tls_conflicts(values)
     places = [place.place for place in values["listen"] if place.kind != "tcp" or place.port]
     problems += [

@@ -125,6 +125,12 @@ class Listening:
         "Port (of this machine), host:port or unix:PATH for /healthz, /readyz, /metrics, /status "
         "and the status page.",
     )
+    proxy_protocol: bool = option(
+        False,
+        Switch(),
+        "Expect the header of the PROXY protocol, version 1 or 2, from trusted_proxies, on every "
+        "listener that does not say otherwise.",
+    )
     redirect_port: int = option(
         0,
         Port(),
@@ -153,7 +159,7 @@ class Listening:
     )
 
     def addresses(self) -> tuple[Listen, ...]:
-        """Return every place to listen on; a Unix socket's mode is filled in."""
+        """Return every place to listen on, with what those leave open filled in."""
         if self.listen:
             places = self.listen
         elif self.fd is not None:
@@ -164,12 +170,16 @@ class Listening:
             places = (Listen.tcp(self.host, self.port),)
         if self.admin is not None:
             places = (*places, self.admin)
-        return tuple(
-            replace(place, mode=self.socket_mode)
-            if place.kind == "unix" and place.mode is None
-            else place
-            for place in places
-        )
+        return tuple(self._filled(place) for place in places)
+
+    def _filled(self, place: Listen) -> Listen:
+        """Fill in the mode of a Unix socket, and whether proxies speak first."""
+        if place.kind == "unix" and place.mode is None:
+            place = replace(place, mode=self.socket_mode)
+        # Probes come to the admin listener directly, unless it says otherwise.
+        if self.proxy_protocol and place.proxy_protocol is None and place.role != "admin":
+            place = replace(place, proxy_protocol=True)
+        return place
 
     def admins(self) -> tuple[Listen, ...]:
         """Return where the admin listeners are."""
