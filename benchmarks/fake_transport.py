@@ -18,6 +18,7 @@ from pagi._build import active_twins
 from pagi.protocol.connection import DefaultFields
 from pagi.server.connection.context import Clock, ConnectionContext
 from pagi.server.connection.http1 import HTTP1Driver
+from pagi.server.connection.proxies import TrustedProxies
 from pagi.server.exchange.service import Service
 
 HELLO = b"GET / HTTP/1.1\r\nHost: localhost:8000\r\n\r\n"
@@ -35,6 +36,10 @@ BROWSER = (
     b"Sec-Fetch-Mode: navigate\r\n"
     b"Sec-Fetch-Site: none\r\n"
     b"Priority: u=0, i\r\n\r\n"
+)
+FORWARDED = HELLO[:-2] + (
+    b"X-Forwarded-For: 203.0.113.7, 10.0.0.2\r\nX-Forwarded-Proto: https\r\n"
+    b"X-Forwarded-Host: example.org\r\n\r\n"
 )
 POST = (
     b"POST /items HTTP/1.1\r\nHost: localhost:8000\r\nContent-Type: application/json\r\n"
@@ -116,13 +121,17 @@ async def stream(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": b""})
 
 
-async def measure(app: Any, request: bytes, count: int, rounds: int) -> float:
+async def measure(
+    app: Any, request: bytes, count: int, rounds: int, trusted: tuple[str, ...] = ()
+) -> float:
     """Return the best microseconds per request of ``rounds`` rounds."""
     loop = asyncio.get_running_loop()
     service = Service(app, loop, context=copy_context())
     clock = Clock(monotonic())
     defaults = DefaultFields(b"Sun, 06 Nov 1994 08:49:37 GMT", b"pagi")
-    driver = HTTP1Driver(ConnectionContext(service, clock, defaults, set()))
+    proxies = TrustedProxies(trusted, "x-forwarded") if trusted else None
+    context = ConnectionContext(service, clock, defaults, set(), proxies=proxies)
+    driver = HTTP1Driver(context)
     transport = FakeTransport()
     done = loop.create_future()
     results: list[float] = []
@@ -164,6 +173,14 @@ def main() -> None:
         ("100 chunks of 1 KiB", stream, HELLO, 40),
     ):
         micros = asyncio.run(measure(app, request, options.count // share, options.rounds))
+        print(f"{name:24} {micros:8.2f} µs")
+    trusted = ("127.0.0.1", "10.0.0.0/8")
+    for name, request, peers in (
+        ("3 fields, no proxy", FORWARDED, ()),
+        ("3 fields of a proxy", FORWARDED, trusted),
+        ("no fields of a proxy", HELLO, trusted),
+    ):
+        micros = asyncio.run(measure(hello, request, options.count, options.rounds, peers))
         print(f"{name:24} {micros:8.2f} µs")
 
 

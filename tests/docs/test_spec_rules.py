@@ -22,7 +22,7 @@ PAGES = sorted((ROOT / "docs" / "spec").glob("*.md"))
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
 
 #: What a rule may be conditional on, and whether it then binds this server.
-FEATURES = {"application": False, "sse": True, "tls": False}
+FEATURES = {"application": False, "proxies": True, "sse": True, "tls": False}
 PREFIXES = {
     "core": "CORE",
     "extensions": "EXT",

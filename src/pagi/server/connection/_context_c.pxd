@@ -22,6 +22,7 @@ cdef class ConnectionContext:
     cdef public object batch
     cdef public bytearray receive_buffer
     cdef public object shutdown_grace
+    cdef public object proxies
     cdef public str scheme
     cdef public object log_rejected
     cdef public object closed

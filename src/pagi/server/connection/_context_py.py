@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pagi.protocol.connection import DefaultFields
 from pagi.protocol.http1.limits import HTTP1Limits
@@ -15,6 +15,9 @@ from pagi.protocol.http2.limits import HTTP2Limits
 from pagi.server.config.http2 import HTTP2
 from pagi.server.config.settings import Flow, Timeouts
 from pagi.server.exchange.service import Service
+
+if TYPE_CHECKING:
+    from pagi.server.connection.proxies import TrustedProxies
 
 __all__ = ["RECEIVE_SIZE", "Clock", "ConnectionContext"]
 
@@ -52,12 +55,13 @@ class ConnectionContext:
         timeouts: deadlines, in seconds.
         flow: water marks.
         connections: the open connections of the worker; drivers add and remove themselves.
-        openings: those of them whose TLS handshake is not complete, the oldest first.
+        openings: those of them that have no driver yet, the oldest first.
         max_connections: beyond this many a new connection is answered with 503.
         receive_buffer: what all connections read into, one after the other; its bytes are
             taken out before anything else can run.
         shutdown_grace: how long streams without an end may go on when a stop begins, in seconds.
         scheme: of the listener.
+        proxies: who is believed about the clients it speaks for, or ``None`` if nobody is.
         log_rejected: called with ``(client, status, detail)`` for a request that never reached
             the application, or ``None``.
         closed: called when a connection is gone from ``connections``.
@@ -78,6 +82,7 @@ class ConnectionContext:
         "logger",
         "max_connections",
         "openings",
+        "proxies",
         "receive_buffer",
         "rejected",
         "scheme",
@@ -101,6 +106,7 @@ class ConnectionContext:
         max_connections: int = 1000,
         shutdown_grace: float | None = 5.0,
         scheme: str = "http",
+        proxies: TrustedProxies | None = None,
         log_rejected: Callable[[str, int, str], None] | None = None,
         closed: Callable[[], None] | None = None,
         logger: logging.Logger | None = None,
@@ -118,6 +124,7 @@ class ConnectionContext:
         self.max_connections = max_connections
         self.shutdown_grace = shutdown_grace
         self.scheme = scheme
+        self.proxies: Any = proxies
         self.log_rejected = log_rejected
         self.closed = closed
         self.logger = logger or logging.getLogger("pagi.connection")

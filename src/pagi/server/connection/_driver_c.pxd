@@ -2,12 +2,12 @@
 cimport cython
 
 from pagi.server.connection._context_c cimport Clock, ConnectionContext
+from pagi.server.connection._ends_c cimport ConnectionEnds
 from pagi.server.connection._syscalls_c cimport take_bytes
 from pagi.server.connection._transport_c cimport SocketTransport
-from pagi.server.exchange._stream_c cimport Stream
 
 
-cdef class ConnectionDriver(Stream)
+cdef class ConnectionDriver(ConnectionEnds)
 
 
 cdef class ReadBatch:
@@ -27,15 +27,12 @@ cdef class ReadBatch:
 cpdef ReadBatch batch_of(ConnectionContext context)
 
 
-cdef class ConnectionDriver(Stream):
+cdef class ConnectionDriver(ConnectionEnds):
     cdef ReadBatch _batch
     cdef bytes _received
     cdef bint _deferred
     cdef object __weakref__
-    cdef object _client
-    cdef object _client_text
     cdef Clock _clock
-    cdef ConnectionContext _context
     cdef int _plain_socket
     cdef bint _draining_all
     cdef bint _flush_scheduled
@@ -46,8 +43,6 @@ cdef class ConnectionDriver(Stream):
     cdef double _read_at
     cdef bint _reading
     cdef object _reason
-    cdef object _server
-    cdef object _transport
     cdef SocketTransport _own
     cdef object _write
     cdef list _waiters
@@ -56,7 +51,6 @@ cdef class ConnectionDriver(Stream):
     cdef Py_ssize_t _write_moved
     cdef double _write_since
 
-    cpdef _extensions(self)
     cpdef get_buffer(self, size_hint)
     cpdef buffer_updated(self, Py_ssize_t size)
     cpdef data_received(self, data)

@@ -13,11 +13,10 @@ import socket
 from struct import pack
 from typing import TYPE_CHECKING, Any, Final
 
+from pagi.server.connection.ends import ConnectionEnds
 from pagi.server.connection.kernel import is_reset, unacknowledged
 from pagi.server.connection.syscalls import take_bytes
-from pagi.server.connection.tls_info import tls_extension
 from pagi.server.connection.transport import SocketTransport
-from pagi.server.exchange.stream import Stream
 
 if TYPE_CHECKING:
     from pagi.server.connection.context import ConnectionContext
@@ -98,7 +97,7 @@ def batch_of(context: ConnectionContext) -> ReadBatch:
     return batch
 
 
-class ConnectionDriver(Stream):
+class ConnectionDriver(ConnectionEnds):
     """Transport, output and end of one connection. Subclasses walk a machine's events.
 
     It is also a `Stream`, because HTTP/1 has one stream at a time and the driver is it.
@@ -107,10 +106,7 @@ class ConnectionDriver(Stream):
     __slots__ = (
         "__weakref__",
         "_batch",
-        "_client",
-        "_client_text",
         "_clock",
-        "_context",
         "_deferred",
         "_draining_all",
         "_flush_scheduled",
@@ -124,8 +120,6 @@ class ConnectionDriver(Stream):
         "_reading",
         "_reason",
         "_received",
-        "_server",
-        "_transport",
         "_waiters",
         "_walking",
         "_write",
@@ -135,18 +129,14 @@ class ConnectionDriver(Stream):
     )
 
     def __init__(self, context: ConnectionContext) -> None:
-        self._context = context
+        ConnectionEnds.__init__(self, context)
         self._clock = context.clock
         self._batch = batch_of(context)
         self._received: bytes | None = None  # waits for the batch
         self._deferred = False  # output waits for the batch
         self._machine: Any = None
-        self._transport: Any = None
         self._own: SocketTransport | None = None  # the same, if it is one of ours
         self._write: Any = None
-        self._client: Any = None
-        self._client_text = "-"
-        self._server: Any = None
         self._walking = False
         self._flush_scheduled = False
         self._plain_socket = UNKNOWN  # of the plain socket, looked up when a file is sent
@@ -193,16 +183,7 @@ class ConnectionDriver(Stream):
             self._own = transport
         self._write = transport.write
         self._read_at = self._clock.now
-        peer = transport.get_extra_info("peername")
-        if type(peer) is tuple:
-            self._client = (peer[0], peer[1])
-            self._client_text = peer[0]
-        else:
-            self._client_text = "unix"
-        local = transport.get_extra_info("sockname")
-        if self._client is None and type(local) is tuple:
-            self._client_text = "-"  # it has gone already
-        self._server = (local[0], local[1]) if type(local) is tuple else (local or None, None)
+        self._meet(transport)
         flow = context.flow
         # "At the mark" is above it: asyncio pauses beyond its high mark and resumes at its low.
         transport.set_write_buffer_limits(
@@ -211,13 +192,6 @@ class ConnectionDriver(Stream):
         full = len(context.connections) - len(context.openings) >= context.max_connections
         context.connections.add(self)
         self._opened(full)
-
-    def _extensions(self) -> Any:
-        """Return what the connection adds to the extensions of its scopes."""
-        if self._context.scheme != "https":
-            return None
-        found = tls_extension(self._transport)
-        return None if found is None else {"tls": found}
 
     def is_buffered_protocol(self) -> bool:
         """Tell aiofastnet to read into `get_buffer`."""

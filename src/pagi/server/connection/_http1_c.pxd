@@ -16,7 +16,6 @@ cdef class HTTP1Driver(HTTP1Stream):
     cdef bytes _preface
     cdef bint _served
     cdef double _stopping_since
-    cdef dict _template
 
     cpdef _serve_bytes(self, bytes data)
     @cython.locals(machine=HTTP1Connection)
@@ -30,5 +29,5 @@ cdef class HTTP1Driver(HTTP1Stream):
     cdef bytes _without_preface(self, bytes data)
     cdef bint _upgrade(self, RequestReceived request) except -1
     cdef _hand_over(self, driver)
-    @cython.locals(exchange=Exchange, request=RequestReceived, context=ConnectionContext, template=dict)
+    @cython.locals(exchange=Exchange, request=RequestReceived, template=dict)
     cdef _start(self)

@@ -51,14 +51,12 @@ class HTTP1Driver(HTTP1Stream):
         "_request",
         "_served",
         "_stopping_since",
-        "_template",
     )
 
     def __init__(self, context: ConnectionContext) -> None:
         HTTP1Stream.__init__(self, context)
         self._preface = b""  # what may be the beginning of the preface of HTTP/2
         self._request: Any = None
-        self._template: Any = None
         self._served = False
         self._head_since = 0.0
         self._stopping_since = 0.0
@@ -252,6 +250,7 @@ class HTTP1Driver(HTTP1Stream):
         self._heir = driver
         self._own = self._write = None
         self._context.connections.discard(self)
+        driver.stated = self.stated
         transport.set_protocol(driver)
         driver.connection_made(transport)
 
@@ -261,10 +260,7 @@ class HTTP1Driver(HTTP1Stream):
         if exchange is not None:
             template = self._template
             if template is None:
-                context = self._context
-                template = self._template = context.service.scope_for(
-                    context.scheme, self._client, self._server, self._extensions()
-                )
+                template = self._template_for(request, exchange)
             exchange.start(request, template)
 
     def _failed(self, event: Any) -> None:

@@ -24,7 +24,6 @@ cdef class HTTP2Driver(HTTP2Output):
     cdef double _idle_since
     cdef double _pinged_at
     cdef list _starting
-    cdef dict _template
     cdef RequestReceived _upgraded
 
     cdef _begin_upgraded(self)
@@ -37,7 +36,7 @@ cdef class HTTP2Driver(HTTP2Output):
     @cython.locals(exchange=WebSocketExchange)
     cdef _begin_websocket(self, RequestReceived event, HTTP2Stream stream)
     cdef _refuse(self, long long stream_id, int status, detail, reason, fields)
-    @cython.locals(exchange=Exchange, context=ConnectionContext, template=dict)
+    @cython.locals(exchange=Exchange, template=dict)
     cdef _start(self, request, HTTP2Stream stream)
     @cython.locals(stream=HTTP2Stream, exchange=Exchange, context=ConnectionContext)
     cdef _stream_reset(self, StreamReset event)

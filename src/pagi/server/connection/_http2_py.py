@@ -53,7 +53,6 @@ class HTTP2Driver(HTTP2Output):
 
     def __init__(self, context: ConnectionContext) -> None:
         HTTP2Output.__init__(self, context)
-        self._template: Any = None
         self._starting: list[tuple[RequestReceived, HTTP2Stream]] = []
         self._idle_since = self._headers_since = context.clock.now
         self._upgraded: Any = None
@@ -183,12 +182,11 @@ class HTTP2Driver(HTTP2Output):
     def _start(self, request: Any, stream: Any) -> None:
         exchange = stream.exchange
         if exchange is not None:
+            # What the peer writes into :scheme makes no connection secure.
+            request.scheme = None
             template = self._template
             if template is None:
-                context = self._context
-                template = self._template = context.service.scope_for(
-                    context.scheme, self._client, self._server, self._extensions()
-                )
+                template = self._template_for(request, exchange)
             exchange.start(request, template)
 
     # ------------------------------------------------------------- ends

@@ -18,12 +18,14 @@ from pagi.protocol.grammar import is_host
 from pagi.server.connection.driver import RESOLUTION
 from pagi.server.connection.http1 import HTTP1Driver
 from pagi.server.connection.http2 import HTTP2Driver
+from pagi.server.connection.opening import Opening, peer_text, read_up
 from pagi.server.connection.tls_transport import TLSTransport
 from pagi.server.connection.transport import SocketTransport, send_at_once
 
 if TYPE_CHECKING:
     import ssl
 
+    from pagi.protocol.proxy_protocol import ProxyHeader
     from pagi.server.connection.context import ConnectionContext
     from pagi.server.connection.readiness import Watcher
 
@@ -34,37 +36,29 @@ Connect = Callable[[Callable[[], Any], socket.socket], Awaitable[Any]]
 
 #: The first byte of a record of the handshake (RFC 8446 §5.1).
 _HANDSHAKE: Final = 0x16
-#: How long, during a stop, a client may take to say something, or to complete its handshake, in
-#: seconds.
-_STOP_GRACE: Final = 1.0
 _LOOK_SIZE: Final = 4096
 _HOST: Final = re.compile(rb"\r\nhost:[ \t]*([^\r\n]*?)[ \t]*\r\n", re.IGNORECASE)
 
 
-class _Opening:
-    """What all openings have in common: deadlines, and the driver in the end.
+class _TLSOpening(Opening):
+    """What both sorts have in common: the driver in the end.
 
     Args:
         context: of the connection, with the scheme ``https``.
         handshake_timeout: from now on, in seconds.
+        stated: what the header of the PROXY protocol says of the connection, if there was one.
     """
 
-    def __init__(self, context: ConnectionContext, handshake_timeout: float | None) -> None:
-        self._context = context
-        self._timeout = handshake_timeout
-        self._since = context.clock.now
-        self._stopping_since = 0.0
-        context.connections.add(self)
-        context.openings[self] = None
+    _awaited = "the TLS handshake"
 
-    def _make_room(self) -> None:
-        """Give up the oldest opening if there are too many."""
-        openings = self._context.openings
-        if len(openings) > self._context.max_connections:
-            oldest: _Opening = next(iter(openings))
-            del openings[oldest]
-            self._context.logger.debug("%s: too many TLS handshakes at a time", oldest._address())
-            oldest.abort("client_timeout")
+    def __init__(
+        self,
+        context: ConnectionContext,
+        handshake_timeout: float | None,
+        stated: ProxyHeader | None = None,
+    ) -> None:
+        super().__init__(context, handshake_timeout)
+        self._stated = stated
 
     # ------------------------------------------------------------- what the transport calls
 
@@ -75,8 +69,8 @@ class _Opening:
         chosen = None if tls is None else tls.selected_alpn_protocol()
         multiplexed = chosen == "h2" and context.http2 is not None
         driver: Any = HTTP2Driver(context) if multiplexed else HTTP1Driver(context)
-        context.connections.discard(self)
-        context.openings.pop(self, None)
+        driver.stated = self._stated
+        self._leave()
         transport.set_protocol(driver)
         driver.connection_made(transport)
         if self._stopping_since:
@@ -96,51 +90,22 @@ class _Opening:
     def resume_writing(self) -> None:
         """Nothing is written."""
 
-    # ------------------------------------------------------------- what the worker calls
-
-    def on_tick(self, now: float) -> None:
-        """Compare the deadlines with ``now``."""
-        since = self._stopping_since
-        if self._timeout is not None and now - self._since >= self._timeout + RESOLUTION:
-            self._context.logger.debug("%s: the TLS handshake takes too long", self._address())
-            self.abort("client_timeout")
-        elif since and now - since >= _STOP_GRACE + RESOLUTION:
-            self.abort("client_timeout")
-
-    def _address(self) -> str:
-        """Return that of the peer, for the log."""
-        return "-"
-
-    def expect_stop(self) -> None:
-        """A stop begins."""
-        self._stopping_since = self._context.clock.now
-
-    def shut_down(self) -> None:
-        """A handshake that is under way may end, and be followed by one request."""
-
-    def abort(self, reason: str) -> None:
-        """Give the connection up."""
-
-    # ------------------------------------------------------------- ends
-
-    def _gone(self) -> None:
-        """There is no connection any more, and there has been no driver."""
-        context = self._context
-        context.connections.discard(self)
-        context.openings.pop(self, None)
-        if context.closed is not None:
-            context.closed()
+    # ------------------------------------------------------------- the log
 
     def _log_failure(self, sock: socket.socket, error: Exception) -> None:
-        self._context.logger.debug("%s: the TLS handshake failed: %s", _peer(sock), error)
+        self._context.logger.debug("%s: the TLS handshake failed: %s", self._who(sock), error)
 
     def _log_plain(self, sock: socket.socket) -> None:
         if self._context.log_rejected is not None:
             text = "HTTP without TLS on a port of TLS"
-            self._context.log_rejected(_peer(sock), 400, text)
+            self._context.log_rejected(self._who(sock), 400, text)
+
+    def _who(self, sock: socket.socket) -> str:
+        stated = self._stated
+        return peer_text(sock) if stated is None or stated.client is None else stated.client[0]
 
 
-class TLSOpening(_Opening):
+class TLSOpening(_TLSOpening):
     """The first protocol of a `TLSTransport`."""
 
     _transport: TLSTransport | None = None
@@ -178,9 +143,9 @@ class TLSOpening(_Opening):
             self.abort("client_timeout")
 
     def _address(self) -> str:
-        """See `_Opening`."""
+        """See `_TLSOpening`."""
         transport = self._transport
-        return "-" if transport is None else _peer(transport.get_extra_info("socket"))
+        return "-" if transport is None else peer_text(transport.get_extra_info("socket"))
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection ended before the handshake was complete."""
@@ -188,7 +153,7 @@ class TLSOpening(_Opening):
         self._gone()
 
     def connection_made(self, transport: Any) -> None:
-        """See `_Opening`."""
+        """See `_TLSOpening`."""
         self._transport = None
         super().connection_made(transport)
 
@@ -198,7 +163,7 @@ class TLSOpening(_Opening):
             self._transport.abort()
 
 
-class ForeignTLSOpening(_Opening):
+class ForeignTLSOpening(_TLSOpening):
     """Waits for the handshake that aiofastnet or the loop makes.
 
     Args:
@@ -206,6 +171,7 @@ class ForeignTLSOpening(_Opening):
         connect: makes the transport.
         sock: accepted, non-blocking.
         handshake_timeout: from now on, in seconds.
+        stated: see `_TLSOpening`.
     """
 
     def __init__(
@@ -214,8 +180,9 @@ class ForeignTLSOpening(_Opening):
         connect: Connect,
         sock: socket.socket,
         handshake_timeout: float | None,
+        stated: ProxyHeader | None = None,
     ) -> None:
-        super().__init__(context, handshake_timeout)
+        super().__init__(context, handshake_timeout, stated)
         self._loop = context.service.loop
         self._connect = connect
         self._sock: socket.socket | None = sock
@@ -249,7 +216,7 @@ class ForeignTLSOpening(_Opening):
         if data[:1].isalpha():
             self._log_plain(sock)
             _send_plainly(sock, _plain_answer(data))
-        _read_up(sock)
+        read_up(sock)
         self._end()
 
     def _stop_watching(self) -> None:
@@ -269,7 +236,7 @@ class ForeignTLSOpening(_Opening):
             self._task = None
 
     def connection_made(self, transport: Any) -> None:
-        """See `_Opening`."""
+        """See `_TLSOpening`."""
         self._sock = None  # it is the transport's
         super().connection_made(transport)
 
@@ -277,8 +244,8 @@ class ForeignTLSOpening(_Opening):
         """The peer left before the handshake was complete; the task knows."""
 
     def _address(self) -> str:
-        """See `_Opening`."""
-        return "-" if self._sock is None else _peer(self._sock)
+        """See `_TLSOpening`."""
+        return "-" if self._sock is None else peer_text(self._sock)
 
     def _end(self) -> None:
         self._stop_watching()
@@ -313,20 +280,3 @@ def _send_plainly(sock: socket.socket, data: bytes) -> None:
         sock.shutdown(socket.SHUT_WR)
     except OSError:
         pass
-
-
-def _read_up(sock: socket.socket) -> None:
-    """Throw away what is there: unread, it would turn the end into a reset."""
-    try:
-        while sock.recv(65_536):
-            pass
-    except OSError:
-        pass
-
-
-def _peer(sock: socket.socket) -> str:
-    try:
-        name = sock.getpeername()
-    except OSError:
-        return "-"
-    return name[0] if isinstance(name, tuple) else "unix"

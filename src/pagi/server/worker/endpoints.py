@@ -1,7 +1,7 @@
 """`Endpoints`: what the connections of a worker share, listener by listener.
 
-Listeners differ in the role they have and in their options of TLS. Those that agree in both share
-one `Endpoint`.
+Listeners differ in the role they have, in their options of TLS and in whether proxies speak first.
+Those that agree in all share one `Endpoint`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from pagi.protocol.http2.limits import HTTP2Limits
 from pagi.server.config import Config
 from pagi.server.config.tls import TLS
 from pagi.server.connection.context import Clock, ConnectionContext
+from pagi.server.connection.proxies import TrustedProxies
 from pagi.server.exchange.service import Service
 from pagi.server.exchange.sse import SSEExchange
 from pagi.server.exchange.validation import check_message
@@ -29,7 +30,7 @@ from pagi.server.worker.lifespan import Lifespan
 from pagi.server.worker.redirect import redirect_to_https
 from pagi.server.worker.sockets import BoundSocket
 from pagi.server.worker.tls import Certificates
-from pagi.server.worker.transports import Transports, encrypted
+from pagi.server.worker.transports import ProxyTransports, Transports, encrypted
 
 __all__ = ["Endpoint", "Endpoints"]
 
@@ -37,7 +38,14 @@ _HTTPS_PORT: Final = 443
 
 #: Which application: the one that is served, or one of ours.
 _Serves: TypeAlias = Literal["application", "redirect", "admin"]
-_Key: TypeAlias = tuple[_Serves, TLS | None]
+
+
+class _Key(NamedTuple):
+    """In what listeners differ."""
+
+    serves: _Serves
+    tls: TLS | None
+    proxied: bool
 
 
 class Endpoint(NamedTuple):
@@ -80,20 +88,28 @@ class Endpoints:
         self.defaults = DefaultFields(server=config.headers.server_header.encode("latin-1"))
         self.services: dict[_Serves, Service] = {}
         self._http2 = _http2_limits(config)
+        proxies = config.proxies
+        self._proxies = (
+            TrustedProxies(proxies.trusted_proxies, proxies.forwarded)
+            if proxies.trusted_proxies
+            else None
+        )
         self._made: dict[_Key, Endpoint] = {}
         alpn = ("h2", "http/1.1") if self._http2 is not None else ("http/1.1",)
         self._certificates = {
             tls: Certificates(tls, alpn, logger)
-            for tls in dict.fromkeys(self._key(bound)[1] for bound in sockets)
+            for tls in dict.fromkeys(self._key(bound).tls for bound in sockets)
             if tls is not None
         }
 
     def _key(self, bound: BoundSocket) -> _Key:
-        if bound.listen is None:
-            return "application", self._config.tls if self._config.tls.wanted else None
-        role = bound.listen.role
+        config, listen = self._config, bound.listen
+        if listen is None:
+            tls = config.tls if config.tls.wanted else None
+            return _Key("application", tls, config.listening.proxy_protocol)
+        role = listen.role
         serves: _Serves = role if role == "redirect" or role == "admin" else "application"
-        return serves, self._config.tls_of(bound.listen)
+        return _Key(serves, config.tls_of(listen), bool(listen.proxy_protocol))
 
     def open(
         self,
@@ -113,7 +129,7 @@ class Endpoints:
             admin: the application of admin listeners; nobody logs what is asked of it.
         """
         self._log = log
-        wanted = {self._key(bound)[0] for bound in self._sockets}
+        wanted = {self._key(bound).serves for bound in self._sockets}
         self.services["application"] = _make_service(self._config, app, loop, lifespan, log)
         if "redirect" in wanted:
             redirect = redirect_to_https(self._redirect_port())
@@ -143,11 +159,13 @@ class Endpoints:
         """
         key = self._key(bound)
         if key not in self._made:
-            serves, tls = key
             # Nobody counts what is asked of the admin listener.
-            log = None if serves == "admin" else self._log
-            context = self._context(self.services[serves], tls is not None, log, closed)
-            self._made[key] = Endpoint(context, self._transports(context, tls, open_transports))
+            log = None if key.serves == "admin" else self._log
+            context = self._context(self.services[key.serves], key.tls is not None, log, closed)
+            transports = self._transports(context, key.tls, open_transports)
+            if key.proxied:
+                transports = ProxyTransports(context.service.loop, context, transports)
+            self._made[key] = Endpoint(context, transports)
         return self._made[key]
 
     def _context(
@@ -171,6 +189,7 @@ class Endpoints:
             max_connections=config.listening.connection_limit(),
             shutdown_grace=config.process.shutdown_grace,
             scheme="https" if encrypted else "http",
+            proxies=self._proxies,
             log_rejected=None if log is None else log.log_rejected,
             closed=closed,
         )

@@ -10,12 +10,13 @@ from typing import Any, Final
 from pagi.server.connection.context import ConnectionContext
 from pagi.server.connection.driver import batch_of
 from pagi.server.connection.poller import make_poller
+from pagi.server.connection.proxy_opening import ProxyOpening
 from pagi.server.connection.tls_opening import ForeignTLSOpening, TLSOpening
 from pagi.server.connection.transport import SocketTransport, send_at_once
 from pagi.server.errors import EXIT_CONFIGURATION, StartError
 from pagi.server.worker.tls import Certificates
 
-__all__ = ["Transports", "choose_transports", "encrypted"]
+__all__ = ["ProxyTransports", "Transports", "choose_transports", "encrypted"]
 
 #: How long a client may take to answer the end of a TLS connection, in seconds.
 _GOODBYE_TIME: Final = 5.0
@@ -34,8 +35,12 @@ class Transports:
     def __init__(self, loop: asyncio.AbstractEventLoop, context: ConnectionContext) -> None:
         self._loop = loop
 
-    def make(self, sock: socket.socket, protocol: Any) -> None:
-        """Make the transport of an accepted socket and give it the protocol."""
+    def make(self, sock: socket.socket, protocol: Any) -> Any:
+        """Make the transport of an accepted socket and give it the protocol.
+
+        Returns:
+            What is the worker's connection from now on, or from one of the next turns on.
+        """
 
     def close(self) -> None:
         """Release what the transports shared; they are all gone."""
@@ -49,9 +54,10 @@ class SocketTransports(Transports):
         self._poller = make_poller(loop, batch_of(context))
         self._buffer = context.receive_buffer
 
-    def make(self, sock: socket.socket, protocol: Any) -> None:
+    def make(self, sock: socket.socket, protocol: Any) -> Any:
         """Make the transport and begin to read."""
         SocketTransport(self._poller, sock, protocol, self._buffer).open()
+        return protocol
 
     def close(self) -> None:
         """Close the poller."""
@@ -61,12 +67,13 @@ class SocketTransports(Transports):
 class FastnetTransports(Transports):
     """Those of aiofastnet."""
 
-    def make(self, sock: socket.socket, protocol: Any) -> None:
+    def make(self, sock: socket.socket, protocol: Any) -> Any:
         """Make the transport; it calls the protocol in the next turn of the loop."""
         from aiofastnet.selector_transport import SelectorSocketTransport
 
         send_at_once(sock)
         SelectorSocketTransport(self._loop, sock, protocol)
+        return protocol
 
 
 class LoopTransports(Transports):
@@ -76,12 +83,13 @@ class LoopTransports(Transports):
         super().__init__(loop, context)
         self._tasks: set[asyncio.Task[Any]] = set()
 
-    def make(self, sock: socket.socket, protocol: Any) -> None:
+    def make(self, sock: socket.socket, protocol: Any) -> Any:
         """Begin to make the transport; it calls the protocol in one of the next turns."""
         send_at_once(sock)
         task = self._loop.create_task(self._connect(sock, protocol))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return protocol
 
     async def _connect(self, sock: socket.socket, protocol: Any) -> None:
         try:
@@ -113,11 +121,12 @@ class TLSTransports(Transports):
         self._certificates = certificates
         self._handshake_timeout = handshake_timeout
 
-    def make(self, sock: socket.socket, protocol: Any) -> None:
-        """Make the transport and begin to read; ``protocol`` is chosen after the handshake."""
+    def make(self, sock: socket.socket, protocol: Any) -> Any:
+        """Make the transport and begin to read; the driver is chosen after the handshake."""
         context = self._context
-        opening = TLSOpening(context, self._handshake_timeout)
+        opening = TLSOpening(context, self._handshake_timeout, protocol.stated)
         opening.open(self._poller, sock, self._certificates.context, context.receive_buffer)
+        return opening
 
     def close(self) -> None:
         """Close the poller."""
@@ -149,9 +158,13 @@ class ForeignTLSTransports(Transports):
         self._handshake_timeout = handshake_timeout
         self._fastnet = fastnet
 
-    def make(self, sock: socket.socket, protocol: Any) -> None:
-        """Wait for the client to begin its handshake; ``protocol`` is chosen after it."""
-        ForeignTLSOpening(self._context, self._connect, sock, self._handshake_timeout).open()
+    def make(self, sock: socket.socket, protocol: Any) -> Any:
+        """Wait for the client to begin its handshake; the driver is chosen after it."""
+        opening = ForeignTLSOpening(
+            self._context, self._connect, sock, self._handshake_timeout, protocol.stated
+        )
+        opening.open()
+        return opening
 
     async def _connect(self, make_protocol: Callable[[], Any], sock: socket.socket) -> None:
         # Its own deadline would be a timer for each connection; ours comes with the tick.
@@ -175,6 +188,33 @@ class ForeignTLSTransports(Transports):
                 ssl_handshake_timeout=forever,
                 ssl_shutdown_timeout=_GOODBYE_TIME,
             )
+
+
+class ProxyTransports(Transports):
+    """Others, once trusted peers have said for whom they speak.
+
+    Args:
+        loop: the running loop.
+        context: what the connections share; it knows whom to trust.
+        others: make the transports then.
+    """
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, context: ConnectionContext, others: Transports
+    ) -> None:
+        super().__init__(loop, context)
+        self._context = context
+        self._others = others
+
+    def make(self, sock: socket.socket, protocol: Any) -> Any:
+        """Wait for the header of the PROXY protocol."""
+        opening = ProxyOpening(self._context, self._others.make, sock, protocol)
+        opening.open()
+        return opening
+
+    def close(self) -> None:
+        """Close the others."""
+        self._others.close()
 
 
 def choose_transports(name: str, loop: asyncio.AbstractEventLoop) -> type[Transports]:
