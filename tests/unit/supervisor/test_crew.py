@@ -125,9 +125,6 @@ def test_other_ends_of_a_first_worker_are_answered_with_another(status: int) -> 
     assert scene.forked == ["1a", "1b"]
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a death, or a fork that fails, counts as if it had been ready"
-)
 @pytest.mark.parametrize("before", ["a death", "a failed fork"])
 def test_a_second_try_that_cannot_start_ends_it_all_as_well(before: str) -> None:
     """Nobody has ever served with this application: it will not do better a third time."""

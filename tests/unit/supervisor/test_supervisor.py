@@ -18,6 +18,7 @@ import pytest
 
 from pagi.server.config import load
 from pagi.server.errors import EXIT_LISTENING, EXIT_STARTUP, StartError
+from pagi.server.supervisor import nursery
 from pagi.server.supervisor import supervisor as module
 from pagi.server.supervisor.child import Child
 from pagi.server.supervisor.supervisor import KILL_GRACE, Supervisor
@@ -158,7 +159,7 @@ def system(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) ->
         return made
 
     monkeypatch.setattr(socket, "socketpair", socketpair)
-    monkeypatch.setattr(module, "Report", report)
+    monkeypatch.setattr(nursery, "Report", report)
     yield system
     for each in opened:
         each.close()
@@ -301,7 +302,7 @@ def shortage(kind: str, system: System, monkeypatch: pytest.MonkeyPatch) -> None
     owner, name = {
         "fork": (os, "fork"),
         "channel": (socket, "socketpair"),
-        "report": (module, "Report"),
+        "report": (nursery, "Report"),
     }[kind]
     make = getattr(owner, name)
 
@@ -313,12 +314,7 @@ def shortage(kind: str, system: System, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(owner, name, made)
 
 
-def unless_fixed(kind: str) -> Any:
-    mark = pytest.mark.xfail(strict=True, raises=OSError, reason="only the fork itself may fail")
-    return pytest.param(kind, marks=mark)
-
-
-@pytest.mark.parametrize("kind", ["fork", unless_fixed("channel"), unless_fixed("report")])
+@pytest.mark.parametrize("kind", ["fork", "channel", "report"])
 def test_a_worker_that_cannot_be_made_is_tried_again(
     kind: str, system: System, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -340,7 +336,6 @@ def test_a_worker_that_cannot_be_made_is_tried_again(
     assert system.forked == [100, 101, 102]
 
 
-@pytest.mark.xfail(strict=True, raises=StartError, reason="the error ends the supervisor")
 def test_a_listener_that_cannot_be_opened_is_no_reason_to_end(
     system: System, caplog: pytest.LogCaptureFixture
 ) -> None:

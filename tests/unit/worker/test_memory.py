@@ -39,7 +39,6 @@ def test_it_grows_and_shrinks() -> None:
 
 
 @linux
-@pytest.mark.xfail(strict=True, reason="Linux tells the peak in units of 1024 bytes")
 def test_without_proc_it_is_the_most_there_ever_was(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "_STATM", "/proc/none/statm")
     assert resident_memory() == pytest.approx(status("VmHWM"), rel=0.1)

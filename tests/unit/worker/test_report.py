@@ -297,7 +297,6 @@ async def test_parked_tasks_are_not_shown() -> None:
         await asyncio.sleep(0)
 
 
-@pytest.mark.xfail(strict=True, reason="a request in its first step has no task of its own yet")
 async def test_a_request_that_hangs_in_its_first_step_is_described() -> None:
     """Most that hang do so there: a handler that calls something that blocks."""
     loop = asyncio.get_running_loop()

@@ -8,7 +8,16 @@ from time import monotonic
 
 import pytest
 
-from pagi.server.worker.scoreboard import BOOTING, FREE, READY, Scoreboard, Slot, micros
+from pagi.server.worker import scoreboard as scoreboard_module
+from pagi.server.worker.scoreboard import (
+    BOOTING,
+    FREE,
+    READY,
+    Reading,
+    Scoreboard,
+    Slot,
+    micros,
+)
 
 
 def taken(scoreboard: Scoreboard, number: int) -> Slot:
@@ -107,3 +116,66 @@ def test_a_parent_sees_what_its_child_writes() -> None:
         [sys.executable, "-c", _FORK], capture_output=True, text=True, timeout=30, check=True
     )
     assert done.stdout.split() == ["True", "True", "42", "1"]
+
+
+# --- reading ---------------------------------------------------------------------------------
+
+
+def test_a_reading_is_the_sum_of_all_that_work_and_worked() -> None:
+    scoreboard = Scoreboard(3)
+    first, second = taken(scoreboard, 1), taken(scoreboard, 2)
+    admin = taken(scoreboard, 0)
+    first.counters[3], second.counters[3], admin.counters[3] = 10, 5, 1000
+    assert scoreboard.read().counters[3] == 15
+    scoreboard.release(first)
+    reading = scoreboard.read()
+    assert reading.counters[3] == 15
+    assert [slot.number for slot in reading.workers] == [2]
+    second.number = 7
+    assert [slot.number for slot in reading.workers] == [2], "a reading stands still"
+
+
+def test_a_process_without_workers_reads_itself() -> None:
+    scoreboard = Scoreboard(0)
+    scoreboard.site.pid, scoreboard.site.counters[0] = 4711, 3
+    reading = scoreboard.read()
+    assert [slot.pid for slot in reading.workers] == [reading.site.pid] == [4711]
+    assert reading.counters[0] == 3
+
+
+class Releasing(Scoreboard):
+    """Gives a slot away in the middle of the first readings."""
+
+    readings = 0
+    slot: Slot | None = None
+
+    def _read(self) -> Reading:
+        self.readings += 1
+        reading = super()._read()
+        if self.slot is not None:
+            self.release(self.slot)
+            self.slot = None
+            # What was read before is one side of the change, and this the other.
+            return reading._replace(counters=super()._read().counters)
+        return reading
+
+
+def test_a_reader_never_sees_a_slot_half_given_away() -> None:
+    scoreboard = Releasing(1)
+    scoreboard.slot = taken(scoreboard, 1)
+    scoreboard.slot.counters[3] = 10
+    reading = scoreboard.read()
+    assert scoreboard.readings == 2
+    assert (reading.workers, reading.counters[3]) == ([], 10)
+
+
+def test_a_supervisor_killed_in_the_middle_does_not_stop_readers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    waited: list[float] = []
+    monkeypatch.setattr(scoreboard_module, "sleep", waited.append)
+    scoreboard = Scoreboard(1)
+    scoreboard.site.cells[scoreboard_module._RELEASES] = 1
+    scoreboard.site.counters[0] = 5
+    assert scoreboard.read().counters[0] == 5
+    assert 0.01 < sum(waited) < 0.1

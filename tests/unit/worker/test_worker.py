@@ -279,10 +279,9 @@ async def test_the_lag_of_the_loop_is_seen(sockets: list[BoundSocket]) -> None:
         assert slot.lag == late
     worker._beat(worker._expected_tick)
     assert slot.lag == pytest.approx(0.0, abs=1e-5)
-    assert slot.max_lag == late
+    assert slot.max_lag == pytest.approx(late, abs=1e-5)
 
 
-@pytest.mark.xfail(strict=True, reason="the exchange does not know its scope any more")
 async def test_it_is_known_what_a_request_is(sockets: list[BoundSocket]) -> None:
     app = App()
     worker = Worker(app, configuration(), sockets)
@@ -295,7 +294,7 @@ async def test_it_is_known_what_a_request_is(sockets: list[BoundSocket]) -> None
         app.go.set()
         await reader.readuntil(b"done")
         await worker.stop()
-    assert ": GET / of 127.0.0.1, 0.0 s\n" in text
+    assert ": GET / of 127.0.0.1\n" in text
 
 
 async def test_the_access_log_is_opened_again(sockets: list[BoundSocket], tmp_path: Path) -> None:

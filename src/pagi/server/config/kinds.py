@@ -267,6 +267,12 @@ class Seconds(Kind["float | None"]):
     metavar = "SECONDS"
     expected = "write a number of seconds such as 30 or 0.5, or 0 for no limit"
 
+    def __init__(self, at_least: float = 0.0) -> None:
+        """Remember the shortest span that makes sense."""
+        self._at_least = at_least
+        if at_least:
+            self.expected = f"write at least {at_least:g} seconds, or 0 for no limit"
+
     def read(self, text: str) -> float | None:
         """Read a decimal number."""
         if text.lower() in NOTHING - {""}:
@@ -286,7 +292,7 @@ class Seconds(Kind["float | None"]):
         return self.read(text_of(self, value))
 
     def _span(self, number: float, given: object) -> float | None:
-        if not math.isfinite(number) or number < 0:
+        if not math.isfinite(number) or (number < self._at_least and number != 0):
             raise self.refusal(given)
         return number or None
 

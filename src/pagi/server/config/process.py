@@ -61,7 +61,7 @@ class Process:
     )
     heartbeat_timeout: float | None = option(
         30.0,
-        _SECONDS,
+        Seconds(at_least=2),  # a loop that turns says so once a second
         "How long the loop of a worker may not turn before the worker is replaced.",
     )
     max_requests: int = option(

@@ -73,7 +73,7 @@ class Exchange:
         self.sent = 0
         self.connection = ConnectionState(self, service)
         self._transport = TransportState(stream, service)
-        self._scope: Any = None  # kept for the access log only
+        self._scope: Any = None  # until the end, for those who watch
         self._phase = IDLE
         self._status = 0
         self._asked = False
@@ -254,18 +254,19 @@ class Exchange:
         if scope is not None:
             self._scope = None
             service = self._service
-            seconds = service.time() - self._started_at
-            assert service.log_access is not None
-            service.log_access(self.client, scope, self._status, self.sent, seconds, reason)
+            if service.log_access is not None:
+                seconds = service.time() - self._started_at
+                service.log_access(self.client, scope, self._status, self.sent, seconds, reason)
 
     def describe(self) -> str:
         """Return in words which request this is, and for how long, as far as that is known."""
         scope = self._scope
         if scope is None:
             return f"a request of {self.client}"
-        service = self._service
-        what = scope.get("method", scope["type"])
-        return f"{what} {scope['path']} of {self.client}, {service.time() - self._started_at:.1f} s"
+        what = f"{scope.get('method', scope['type'])} {scope['path']} of {self.client}"
+        if not self._started_at:
+            return what
+        return f"{what}, {self._service.time() - self._started_at:.1f} s"
 
     def abort(self, detail: str | None) -> None:
         """End the scope on the application's behalf, with reason ``app_abort``."""

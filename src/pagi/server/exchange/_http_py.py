@@ -67,8 +67,8 @@ class HTTPExchange(Exchange):
         scope = self._make_scope(request, template)
         if request.end:
             self._request_complete = True
+        self._scope = scope
         if service.log_access is not None:
-            self._scope = scope
             self._started_at = service.time()
         runner = service.runner
         if runner.start(service.app, self, scope):

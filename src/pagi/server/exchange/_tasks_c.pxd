@@ -24,6 +24,7 @@ cdef class AppRunner:
     cdef int _max_seats
     cdef int _wanted
     cdef Seat _ready
+    cdef Seat _stepping
     cdef list _spare
     cdef public object error
     cdef dict _tasks
@@ -37,6 +38,6 @@ cdef class AppRunner:
     @cython.locals(seat=Seat)
     cdef Seat _take_seat(self)
     cdef bint _unchanged(self, Seat seat, task)
-    cdef _wake_for(self, Seat seat, exchange, tuple begun)
+    cdef _wake_for(self, Seat seat, tuple begun)
     @cython.locals(seat=Seat)
     cdef _add_seat(self)

@@ -147,7 +147,17 @@ class AppRunner:
         max_seats: parked tasks kept at most.
     """
 
-    __slots__ = ("_max_seats", "_ready", "_spare", "_tasks", "_wanted", "context", "error", "loop")
+    __slots__ = (
+        "_max_seats",
+        "_ready",
+        "_spare",
+        "_stepping",
+        "_tasks",
+        "_wanted",
+        "context",
+        "error",
+        "loop",
+    )
 
     def __init__(
         self, loop: asyncio.AbstractEventLoop, context: Context, max_seats: int = 128
@@ -158,6 +168,7 @@ class AppRunner:
         self._wanted = 0  # parked tasks worth having; grows with each miss
         self._ready: Seat | None = None  # the first of the spare ones, without a list
         self._spare: list[Seat] = []
+        self._stepping: Seat | None = None  # whose application takes its first step
         self.error: BaseException | None = None
         self._tasks: dict[Task[Any], Any] = {}  # with their seats, or exchanges without one
 
@@ -176,7 +187,8 @@ class AppRunner:
     def activities(self) -> dict[Task[Any], tuple[Any, Any]]:
         """Return what waits for something, by task: the exchange, and the coroutine that runs.
 
-        Parked tasks are there, too, with ``None`` and ``None``: they are no activity.
+        Parked tasks are there, too, with ``None`` and ``None``: they are no activity. What takes
+        its first step just now has a text in place of the coroutine.
         """
         found: dict[Task[Any], tuple[Any, Any]] = {}
         for task, held in self._tasks.items():
@@ -186,6 +198,8 @@ class AppRunner:
                 found[task] = (held, task.get_coro())
         parked = self._spare if self._ready is None else [*self._spare, self._ready]
         found.update((seat.task, (None, None)) for seat in parked)
+        if self._stepping is not None:
+            found[self._stepping.task] = (self._stepping.exchange, "takes its first step")
         return found
 
     def start(self, app: Any, exchange: Any, scope: Any) -> bool:
@@ -203,17 +217,22 @@ class AppRunner:
         references = getrefcount(task) if _COUNTS else 0
         error: BaseException | None = None
         begun = None
+        seat.exchange = exchange
+        self._stepping = seat
         try:
             begun = first_step(self.loop, task, self.context, app, exchange, scope)
         except BaseException as exc:
             error = exc
+        self._stepping = None
         if begun is not None:
             if begun:
-                self._wake_for(seat, exchange, begun)
+                self._wake_for(seat, begun)
             else:  # called from inside another task
+                seat.exchange = None
                 self.park(seat)
                 self._start_task(app, exchange, scope)
             return False
+        seat.exchange = None
         if _COUNTS and getrefcount(task) == references and self._unchanged(seat, task):
             if self._ready is None:
                 seat.parked = True
@@ -280,10 +299,9 @@ class AppRunner:
             and not task._callbacks
         )
 
-    def _wake_for(self, seat: Seat, exchange: Any, begun: Any) -> None:
+    def _wake_for(self, seat: Seat, begun: Any) -> None:
         """Let the task of ``seat`` go on with a coroutine that waits for something."""
         seat.running, seat.waiting_for, seat.context = begun
-        seat.exchange = exchange
         self._tasks[seat.task] = seat
         seat.wake(seat)
         if not _EAGER and len(self._spare) < self._wanted:

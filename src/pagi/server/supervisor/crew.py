@@ -57,11 +57,24 @@ class Place:
         born: when the coming one was forked.
         serves_since: when the serving one was forked.
         due: when to fork the next one; ``None`` when none is wanted.
-        deaths: early deaths in a row; ``None`` as long as none has ever been ready.
+        deaths: early deaths in a row.
+        was_ready: a worker has served here.
+        patience: no renewal before: the last one was called off.
         why: what the coming one, or the one that is due, is there for; empty after a death.
     """
 
-    __slots__ = ("born", "coming", "deaths", "due", "number", "serves_since", "serving", "why")
+    __slots__ = (
+        "born",
+        "coming",
+        "deaths",
+        "due",
+        "number",
+        "patience",
+        "serves_since",
+        "serving",
+        "was_ready",
+        "why",
+    )
 
     def __init__(self, number: int, due: float) -> None:
         self.number = number
@@ -70,7 +83,9 @@ class Place:
         self.born = 0.0
         self.serves_since = 0.0
         self.due: float | None = due
-        self.deaths: int | None = None
+        self.deaths = 0
+        self.was_ready = False
+        self.patience = 0.0
         self.why = ""
 
 
@@ -166,15 +181,22 @@ class Crew:
         self._queue.clear()
         self._renewing = None
         for place in self._places.values():
+            place.patience = 0.0
             if place.coming is not None:  # it may have loaded what was there before
                 self._retire(place.coming)
-                place.coming, place.due, place.why = None, now, why
-        for place in self._places.values():
-            self.renew(place, now, why)
+                place.coming = None
+            if place.serving is None:
+                place.deaths = 0
+                place.due, place.why = now, why
+            else:
+                place.due = None
+                self._queue.append((place, why))
+        self._next_turn(now)
 
     def renew(self, place: Place, now: float, why: str) -> None:
         """Replace one worker, when it is its turn."""
-        if self.stopping or any(place is waiting for waiting, _ in self._queue):
+        waits = place is self._renewing or any(place is waiting for waiting, _ in self._queue)
+        if self.stopping or waits or now < place.patience:
             return
         self._queue.append((place, why))
         self._next_turn(now)
@@ -192,10 +214,10 @@ class Crew:
             return
         for number in range(len(self._places) + 1, count + 1):
             self._places[number] = Place(number, now)
-            self._places[number].deaths = 0  # the site serves: what is wrong may pass
+            self._places[number].was_ready = True  # the site serves: what is wrong may pass
         for number in range(len(self._places), count, -1):
-            self._remove(self._places.pop(number), now)
-        self.tick(now)
+            self._remove(self._places.pop(number))
+        self._next_turn(now)
 
     def stop(self, status: int = 0) -> None:
         """Make no more workers and retire all."""
@@ -209,13 +231,12 @@ class Crew:
             place.due = None
             self._retire_all(place)
 
-    def _remove(self, place: Place, now: float) -> None:
+    def _remove(self, place: Place) -> None:
         place.due = None
         self._queue = deque((each, why) for each, why in self._queue if each is not place)
         self._retire_all(place)
         if self._renewing is place:
             self._renewing = None
-            self._next_turn(now)
 
     def _retire_all(self, place: Place) -> None:
         for child in (place.coming, place.serving):
@@ -251,8 +272,7 @@ class Crew:
             return
         before, place.serving, place.coming = place.serving, child, None
         place.serves_since = place.born
-        if place.deaths is None:
-            place.deaths = 0
+        place.was_ready = True
         if before is not None:
             self._logger.info(
                 "%s %d is replaced (%s)", self._name, place.number, place.why or "restart"
@@ -298,7 +318,7 @@ class Crew:
 
     def _never_ready(self, place: Place, status: int, now: float) -> None:
         child, place.coming = place.coming, None
-        if status in _FATAL and place.deaths is None:
+        if status in _FATAL and self._is_hopeless(place):
             self._logger.error("%s %d cannot start; stopping", self._name, place.number)
             self.stop(status)
             return
@@ -314,6 +334,12 @@ class Crew:
             delay,
         )
 
+    def _is_hopeless(self, place: Place) -> bool:
+        """Tell whether what cannot start here would not start a second time either."""
+        if self.generation:  # something else has been loaded before, and serves perhaps
+            return not any(each.was_ready for each in self._places.values())
+        return not place.was_ready
+
     def _call_off(self, place: Place, child: Any, status: int, now: float) -> None:
         """A replacement cannot start: the older workers go on."""
         self._logger.error(
@@ -323,14 +349,15 @@ class Crew:
             describe(status),
             place.why,
         )
-        # What fails here would fail in the other places.
+        # What fails here would fail in the other places, and soon again.
+        place.patience = now + MAX_BACKOFF
         self._queue = deque(each for each in self._queue if each[1] != place.why)
         place.why = ""
         self._end_turn(place, now)
 
     def _put_off(self, place: Place, now: float, *, early: bool) -> float:
         """Plan the next fork; return how long it is till then."""
-        deaths = (place.deaths or 0) + 1 if early else 0
+        deaths = place.deaths + 1 if early else 0
         place.deaths = deaths
         delay = min(MAX_BACKOFF, 0.0 if deaths <= 1 else 0.5 * 2 ** min(deaths - 2, 10))
         place.due = now + delay

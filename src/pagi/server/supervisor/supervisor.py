@@ -11,8 +11,6 @@ import logging
 import os
 import selectors
 import signal
-import socket
-import sys
 from collections.abc import Callable
 from contextlib import closing
 from time import monotonic
@@ -24,20 +22,20 @@ from pagi.server.errors import StartError
 from pagi.server.supervisor.child import Child
 from pagi.server.supervisor.crew import Crew
 from pagi.server.supervisor.listeners import Listeners
-from pagi.server.supervisor.signals import NOT_FOR_WORKERS, SIGNALS, SignalQueue
-from pagi.server.supervisor.watch import Stuck, Watch
+from pagi.server.supervisor.nursery import Nursery
+from pagi.server.supervisor.signals import SIGNALS, SignalQueue
+from pagi.server.supervisor.watch import Stuck, Watch, Worn
 from pagi.server.worker.link import HURRY, REOPEN, Link
 from pagi.server.worker.log_file import reopen_log_file
 from pagi.server.worker.process import describe_places, run_admin, run_worker
-from pagi.server.worker.report import REPORT_SIGNAL, Report
-from pagi.server.worker.scoreboard import DRAINING, READY, Scoreboard
+from pagi.server.worker.report import REPORT_SIGNAL
+from pagi.server.worker.scoreboard import DRAINING, READY
 from pagi.server.worker.settling import settled
+from pagi.server.worker.signals import Terminal
 from pagi.server.worker.starter import Starter
 
 __all__ = ["KILL_GRACE", "run_supervised"]
 
-#: Workers at a time at most, those that stop included.
-MAX_WORKERS: Final = 1000
 #: Beyond the worker's own shutdown timeouts before it is killed, in seconds.
 KILL_GRACE: Final = 15.0
 #: How long a worker whose loop does not turn has to say where it is before it is killed.
@@ -108,23 +106,24 @@ class Supervisor:
         self._read_config = read_config
         self._starter = starter or Starter({})
         self._logger = logging.getLogger("pagi.server")
-        self._scoreboard = Scoreboard(MAX_WORKERS)
-        self._site = self._scoreboard.site
+        self._nursery = Nursery(signals, self._logger)
+        self._children = self._nursery.children
+        self._selector = self._nursery.selector
+        self._site = self._nursery.scoreboard.site
         self._site.take(os.getpid(), 0, 0)
         self._site.wanted = config.process.count
-        self._children: dict[int, Child] = {}
-        self._selector = selectors.DefaultSelector()
         now = monotonic()
         self._crew = Crew(config.process.count, self, now, self._logger)
         # The admin process is kept like a worker, and outlives the others: it tells of them.
         self._attendant = Crew(
             1 if listeners.admin else 0,
-            _Attending(self._fork_as, self.retire),
+            _Attending(self._nursery, self._attend, self.retire),
             now,
             self._logger,
             "admin process",
         )
         self._watch = Watch(config.process, now)
+        self._terminal = Terminal()
         self._look_at = now
         self._drain_until: float | None = None
         self._was_complete = False
@@ -194,7 +193,7 @@ class Supervisor:
             self._crew_of(child).ready(child, monotonic())
             self._tell_when_complete()
         else:  # it has ended, or closed its side
-            self._selector.unregister(child.channel)
+            self._nursery.unlisten(child)
 
     def _crew_of(self, child: Child) -> Crew:
         return self._crew if child.number else self._attendant
@@ -225,93 +224,41 @@ class Supervisor:
             if self._crew.finished:
                 self._attendant.stop()
             return
-        serving = self._serving()
-        for stuck in self._watch.stuck(serving, now):
+        for stuck in self._watch.stuck(self._serving(), now):
             self._report(stuck, now)
-        for child, why, hard in self._watch.worn(serving, now):
-            place = self._crew.place_of(child)
-            if place is None or place.coming is not None:
-                continue
-            if hard:
-                self._logger.error("worker %s is killed: %s", child, why)
-                self._crew.replace_now(place, now, why)
-                child.signal(signal.SIGKILL)
-                child.reported = True
-            else:
-                self._crew.renew(place, now, why)
+        for worn in self._watch.worn(self._serving(), now):
+            self._recycle(worn, now)
+
+    def _recycle(self, worn: Worn, now: float) -> None:
+        """Have another worker take the place of one that has served enough."""
+        child: Child = worn.child
+        place = self._crew.place_of(child)
+        if worn.hard:
+            self._logger.error("worker %s is killed: %s", child, worn.why)
+            child.reported = True
+            child.signal(signal.SIGKILL)
+            if place is not None:
+                self._crew.replace_now(place, now, worn.why)
+        elif place is not None and place.coming is None:
+            self._crew.renew(place, now, worn.why)
 
     # ------------------------------------------------------------- workers
 
     def fork(self, number: int, generation: int) -> Child | None:
         """Make a worker; see `Hands.fork`."""
-        return self._fork_as(number, generation)
+        return self._nursery.fork(number, generation, self._work)
 
-    def _fork_as(self, number: int, generation: int) -> Child | None:
-        slot = self._scoreboard.free()
-        if slot is None:
-            self._logger.error("worker %d: there are %d processes already", number, MAX_WORKERS)
-            return None
-        ours, its = socket.socketpair()
-        for channel in (ours, its):
-            channel.setblocking(False)
-        report = Report()
-        sys.stdout.flush()
-        sys.stderr.flush()
-        self._signals.hold()
-        try:
-            slot.take(0, number, generation)
-            pid = os.fork()
-        except OSError as exc:  # the system is short of processes or memory
-            self._signals.release()
-            self._logger.error("worker %d cannot be forked: %s", number, exc.strerror)
-            slot.clear()
-            report.close()
-            ours.close()
-            its.close()
-            return None
-        if not pid:
-            slot.pid = os.getpid()
-            self._be_worker(Link(number, its, slot, report), ours)
-        self._signals.release()
-        its.close()
-        slot.pid = pid
-        child = Child(number, pid, slot, ours, report)
-        self._children[pid] = child
-        self._selector.register(ours, selectors.EVENT_READ, child)
-        return child
+    def _work(self, link: Link) -> int:
+        """Be a worker, in its process."""
+        own = self._listeners.of(link.number)
+        self._listeners.close(but=own)
+        return run_worker(self._load_app(), self._config, own, link)
 
-    def _be_worker(self, link: Link, channel: socket.socket) -> None:
-        """Be the worker, in the forked process; never returns."""
-        status = 1
-        try:
-            self._become_worker(channel)
-            own = self._listeners.of(link.number)
-            self._listeners.close(but=own)
-            if link.number:
-                status = run_worker(self._load_app(), self._config, own, link)
-            else:
-                status = run_admin(self._scoreboard, self._config, own, link)
-        except StartError as exc:
-            self._logger.error("worker %d: %s", link.number, exc)
-            status = exc.exit_status
-        except KeyboardInterrupt:
-            status = 0
-        except BaseException:
-            self._logger.exception("worker %d failed", link.number)
-        finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(status)
-
-    def _become_worker(self, channel: socket.socket) -> None:
-        """Leave what is the supervisor's."""
-        self._signals.forget(NOT_FOR_WORKERS)
-        self._signals.release()
-        self._selector.close()
-        channel.close()
-        # A copy of another worker's channel would hide the supervisor's death from it.
-        for child in self._children.values():
-            child.channel.close()
+    def _attend(self, link: Link) -> int:
+        """Be the admin process."""
+        own = self._listeners.admin
+        self._listeners.close(but=own)
+        return run_admin(self._nursery.scoreboard, self._config, own, link)
 
     def retire(self, child: Child) -> None:
         """Tell a worker to stop gracefully; see `Hands.retire`."""
@@ -332,27 +279,12 @@ class Supervisor:
             child.signal(signal.SIGKILL)
 
     def _reap(self) -> None:
-        while True:
-            try:
-                pid, wait_status = os.waitpid(-1, os.WNOHANG)
-            except ChildProcessError:
-                return
-            if not pid:
-                return
-            child = self._children.pop(pid, None)
-            if child is not None:  # as process 1 of a container we also get the orphans of others
-                self._bury(child, os.waitstatus_to_exitcode(wait_status))
-
-    def _bury(self, child: Child, status: int) -> None:
-        if child.channel.fileno() in self._selector.get_map():
-            self._selector.unregister(child.channel)
-        child.close()
-        self._watch.forget(child)
-        self._scoreboard.release(child.slot)
-        crew = self._crew_of(child)
-        if child.number and crew.place_of(child) is not None:
-            self._site.deaths += 1
-        crew.died(child, status, monotonic())
+        for child, status in self._nursery.reap():
+            self._watch.forget(child)
+            crew = self._crew_of(child)
+            if child.number and crew.place_of(child) is not None:
+                self._site.deaths += 1
+            crew.died(child, status, monotonic())
         self._tell_when_complete()
         if self._crew.stopping and self._site.state != DRAINING:
             self._begin_stop()
@@ -386,7 +318,8 @@ class Supervisor:
         if monotonic() - child.slot.beat < REPORT_TIME:
             self._logger.warning("worker %s goes on; it is replaced all the same", child)
             child.reported = False
-            self.retire(child)
+            if self._crew.place_of(child) is None:
+                self.retire(child)
             return
         child.signal(signal.SIGKILL)
 
@@ -423,7 +356,9 @@ class Supervisor:
         self._listeners.close()
 
     def _asked_to_restart(self) -> None:
-        if self._crew.stopping:
+        if self._terminal.has_gone():
+            self._asked_to_stop()
+        if self._crew.stopping or self._drain_until is not None:
             return
         try:
             config = self._config if self._read_config is None else self._read_config()
@@ -464,8 +399,12 @@ class Supervisor:
     def _scale(self, count: int) -> None:
         before = len(self._crew.places)
         if count != before and not self._crew.stopping:
+            try:
+                self._listeners.provide(count)
+            except StartError as error:
+                self._logger.error("still %d workers: %s", before, error)
+                return
             self._logger.info("%d workers instead of %d", count, before)
-            self._listeners.provide(count)
             self._was_complete = False
             self._crew.scale(count, monotonic())
             self._site.wanted = count
@@ -475,11 +414,12 @@ class _Attending:
     """Hands that make the admin process, whose number is 0."""
 
     def __init__(
-        self, fork: Callable[[int, int], Child | None], retire: Callable[[Child], None]
+        self, nursery: Nursery, work: Callable[[Link], int], retire: Callable[[Child], None]
     ) -> None:
-        self._fork = fork
+        self._nursery = nursery
+        self._work = work
         self.retire = retire
 
     def fork(self, number: int, generation: int) -> Child | None:
         """Make it; the crew counts from 1."""
-        return self._fork(0, generation)
+        return self._nursery.fork(0, generation, self._work)

@@ -53,7 +53,8 @@ class Watch:
         timeout = self._process.heartbeat_timeout
         if timeout is None:
             return None
-        return min((self._last_sign(child.slot) + timeout for child in children), default=None)
+        signs = (self._last_sign(child.slot) for child in children if child.slot.state == READY)
+        return min((sign + timeout for sign in signs), default=None)
 
     def stuck(self, children: Iterable[Any], now: float) -> list[Stuck]:
         """Return the workers that have been silent for too long."""

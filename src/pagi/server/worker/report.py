@@ -20,6 +20,11 @@ from collections.abc import Callable, Mapping
 from types import FrameType
 from typing import Any, Final, TypeAlias
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]  # told apart where it is used
+
 __all__ = ["REPORT_SIGNAL", "Activities", "Report", "describe_tasks", "describe_threads", "place"]
 
 #: Sent to a worker, it makes it tell what it is doing.
@@ -31,6 +36,7 @@ Activities: TypeAlias = Mapping["asyncio.Task[Any]", tuple[Any, Any]]
 #: Tasks told of at most, and steps of each.
 _MAX_TASKS: Final = 200
 _MAX_STEPS: Final = 12
+_MAX_STACKS: Final = 1 << 20
 #: Frames outside of these are the application's.
 _LIBRARY: Final = os.path.dirname(os.__file__)
 _OURS: Final = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -44,6 +50,9 @@ class Report:
 
     def __init__(self) -> None:
         self._file = tempfile.TemporaryFile(prefix="pagi-report-")  # noqa: SIM115
+        if fcntl is not None:  # what is written goes to the end, also after it was emptied
+            flags = fcntl.fcntl(self._file, fcntl.F_GETFL)
+            fcntl.fcntl(self._file, fcntl.F_SETFL, flags | os.O_APPEND)
         self._log: logging.Logger | None = None
         self._title = ""
         self._activities: Callable[[], Activities] = dict
@@ -72,20 +81,24 @@ class Report:
             signal.signal(REPORT_SIGNAL, signal.SIG_IGN)
 
     def stacks(self) -> str:
-        """Return what the C handler wrote, and forget it; empty if there was no signal."""
-        self._file.seek(0)
-        text = self._file.read().decode("utf-8", "replace")
-        self._file.seek(0)
-        self._file.truncate()
-        return text
+        """Return what the C handler wrote and nobody logged; empty if there was no signal."""
+        return os.pread(self._file.fileno(), _MAX_STACKS, 0).decode("utf-8", "replace")
 
     def close(self) -> None:
         """Close the file."""
         self._file.close()
 
     def _tell(self, number: int, frame: FrameType | None) -> None:
+        try:
+            self._log_it(frame)
+        except Exception:
+            # It came in the middle of something that cannot be entered twice, such as a write to
+            # the log. The C handler has written what there is to say.
+            return
+        self._file.truncate(0)
+
+    def _log_it(self, frame: FrameType | None) -> None:
         assert self._log is not None
-        self.stacks()  # told below in better words
         detail = describe_threads(frame)
         try:
             loop = asyncio.get_running_loop()
@@ -165,6 +178,8 @@ def describe_tasks(tasks: set[asyncio.Task[Any]], activities: Activities) -> str
 
 def _awaited(coroutine: Any) -> list[str]:
     """Return where a coroutine is, and those that it awaits, innermost last."""
+    if isinstance(coroutine, str):
+        return [coroutine]
     steps: list[str] = []
     at = coroutine
     while at is not None and len(steps) < _MAX_STEPS:
