@@ -260,7 +260,7 @@ async def test_not_ready_while_the_stop_is_delayed(workers: int, tmp_path: Path)
 
 
 async def test_a_worker_that_hangs_is_told_of(tmp_path: Path) -> None:
-    async with started(2, tmp_path, "--heartbeat-timeout", "1.5") as site:
+    async with started(2, tmp_path, "--heartbeat-timeout", "2") as site:
         port = admin_of(site)
         async with await site.open() as wire:
             await wire.send(b"GET /hang HTTP/1.1\r\nHost: h\r\n\r\n")

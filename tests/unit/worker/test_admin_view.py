@@ -99,6 +99,14 @@ def test_all_workers_hang() -> None:
     assert board.view(31).why_not_alive() is None, "the replacement comes"
 
 
+def test_a_worker_that_hangs_before_it_says_that_it_is_ready() -> None:
+    board = Board(1)
+    slot = board.slots[0]
+    slot.state, slot.beat = BOOTING, board.now + 1
+    assert board.view(30).state(slot) == "booting"
+    assert board.view(31).state(slot) == "silent"
+
+
 def test_a_supervisor_that_hangs() -> None:
     board = Board(1)
     board.slots[0].beat = board.now + SUPERVISOR_SILENCE

@@ -107,7 +107,7 @@ def _tiles(status: dict[str, Any]) -> list[tuple[str, str, str, bool]]:
         (
             "connections",
             count(opened["connections"]),
-            f"{count(opened['http'])} requests open",
+            f"requests open: {count(opened['http'])}",
             False,
         ),
         ("streams", count(opened["sse"]), f"{count(opened['websocket'])} WebSockets", False),

@@ -62,7 +62,9 @@ class View:
     def state(self, slot: Slot) -> WorkerState:
         """Return how a worker is."""
         timeout = self._heartbeat_timeout
-        if slot.state == READY and timeout is not None and self.silence(slot) >= timeout:
+        # One that has ticked has accepted connections, even if it has not come to say so.
+        serves = slot.state == READY or (slot.state == BOOTING and slot.beat > slot.born)
+        if serves and timeout is not None and self.silence(slot) >= timeout:
             return "silent"
         return _STATES.get(slot.state, "booting")
 
