@@ -248,6 +248,19 @@ async def test_row_32_whoever_is_a_peer_may_not_name_itself() -> None:
         assert scope["client"] == ("192.0.2.1", 0)
 
 
+async def test_row_32_the_admin_listener_reads_no_fields() -> None:
+    """A page whose name leads to this machine may write them, and may not read the answers."""
+    async with attacked(trusted_proxies=ME, admin="127.0.0.1:0") as site:
+        admin = next(each.port for each in site.server.sockets if each.listen.role == "admin")
+        statuses = []
+        for field in (b"", b"X-Forwarded-Host: localhost\r\n"):
+            async with await Wire.open(admin) as wire:
+                await wire.send(b"GET /status HTTP/1.1\r\nHost: evil.example\r\n%b\r\n" % field)
+                statuses.append((await wire.answer()).status)
+        assert statuses[0] >= 400
+        assert statuses[1] == statuses[0]
+
+
 async def test_row_32_ports_and_brackets() -> None:
     async with attacked(trusted_proxies=ME) as site:
         for text, client in (

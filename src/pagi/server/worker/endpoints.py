@@ -88,12 +88,6 @@ class Endpoints:
         self.defaults = DefaultFields(server=config.headers.server_header.encode("latin-1"))
         self.services: dict[_Serves, Service] = {}
         self._http2 = _http2_limits(config)
-        proxies = config.proxies
-        self._proxies = (
-            TrustedProxies(proxies.trusted_proxies, proxies.forwarded)
-            if proxies.trusted_proxies
-            else None
-        )
         self._made: dict[_Key, Endpoint] = {}
         alpn = ("h2", "http/1.1") if self._http2 is not None else ("http/1.1",)
         self._certificates = {
@@ -161,7 +155,7 @@ class Endpoints:
         if key not in self._made:
             # Nobody counts what is asked of the admin listener.
             log = None if key.serves == "admin" else self._log
-            context = self._context(self.services[key.serves], key.tls is not None, log, closed)
+            context = self._context(key, log, closed)
             transports = self._transports(context, key.tls, open_transports)
             if key.proxied:
                 transports = ProxyTransports(context.service.loop, context, transports)
@@ -169,15 +163,11 @@ class Endpoints:
         return self._made[key]
 
     def _context(
-        self,
-        service: Service,
-        encrypted: bool,
-        log: AccessLog | Counters | None,
-        closed: Callable[[], None],
+        self, key: _Key, log: AccessLog | Counters | None, closed: Callable[[], None]
     ) -> ConnectionContext:
         config = self._config
         return ConnectionContext(
-            service,
+            self.services[key.serves],
             self.clock,
             self.defaults,
             self.connections,
@@ -188,11 +178,19 @@ class Endpoints:
             flow=config.flow,
             max_connections=config.listening.connection_limit(),
             shutdown_grace=config.process.shutdown_grace,
-            scheme="https" if encrypted else "http",
-            proxies=self._proxies,
+            scheme="http" if key.tls is None else "https",
+            proxies=self._proxies(key),
             log_rejected=None if log is None else log.log_rejected,
             closed=closed,
         )
+
+    def _proxies(self, key: _Key) -> TrustedProxies | None:
+        trusted, family = self._config.proxies.trusted_proxies, self._config.proxies.forwarded
+        if not trusted:
+            return None
+        # A web page that is visited on a trusted machine can send fields, but no `Host`, by which
+        # the admin listener knows it.
+        return TrustedProxies(trusted, "none" if key.serves == "admin" else family)
 
     def _transports(
         self, context: ConnectionContext, tls: TLS | None, open_transports: type[Transports]
