@@ -228,9 +228,11 @@ def _serve_until_told(
     if config.process.daemon:
         starter.detach()
     try:
-        prepare(config)
+        prepare(config, starter)
         # Process 1 of a container is the parent of all orphans there: a supervisor reaps them.
-        if config.process.supervised or os.getpid() == 1:
+        # So was whoever had its place taken.
+        supervised = os.getpid() == 1 or starter.predecessor is not None
+        if config.process.supervised or supervised:
             from pagi.server.supervisor.supervisor import run_supervised
 
             status = run_supervised(load_app, config, read_config, starter)
@@ -246,7 +248,7 @@ def _serve_until_told(
 def _serve_alone(load_app: Callable[[], App], config: Config, starter: Starter) -> int:
     sockets = bind_all(config, starter.inherited)
     try:
-        with settled(config):
+        with settled(config, starter):
             return run_worker(load_app(), config, sockets, starter=starter)
     finally:
         for bound in sockets:

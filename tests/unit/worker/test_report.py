@@ -111,7 +111,7 @@ def test_a_call_that_never_returns_leaves_its_stacks_to_the_supervisor(tmp_path:
         text, errors = running.communicate("go\n", timeout=30)
     assert running.returncode == 0, errors
     assert f'File "{tmp_path / "hangs.py"}", line 8 in work' in text
-    assert "is at" not in errors, "its interpreter has had no turn"
+    assert ":8 in work" not in errors, "its interpreter has had no turn"
 
 
 def test_nobody_asked_and_there_are_no_stacks() -> None:

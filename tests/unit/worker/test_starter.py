@@ -18,6 +18,7 @@ from pagi.server.worker import settling
 from pagi.server.worker import starter as starter_module
 from pagi.server.worker.daemon import Relay, end_relay
 from pagi.server.worker.settling import prepare, settled
+from pagi.server.worker.predecessor import Predecessor
 from pagi.server.worker.starter import Starter
 
 
@@ -139,10 +140,11 @@ def test_settling(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pid, log = tmp_path / "pid", tmp_path / "log"
     options = {"pid_file": str(pid), "log_file": str(log), "umask": 0o27, "config_file": None}
     config = load(options, environ={})
-    prepare(config)
+    starter = Starter({})
+    prepare(config, starter)
     assert umasks == [0o27]
     assert not pid.exists()
-    with settled(config):
+    with settled(config, starter):
         assert pid.read_text() == f"{os.getpid()}\n"
         logging.getLogger("pagi.server").info("serving")
     assert not pid.exists()
@@ -156,8 +158,11 @@ def test_another_has_the_pid_file(tmp_path: Path) -> None:
     pid.write_text(str(os.getppid()))
     config = load({"pid_file": str(pid), "config_file": None}, environ={})
     with pytest.raises(StartError, match="serves already"):
-        prepare(config)
-    prepare(config, os.getppid())
+        prepare(config, Starter({}))
+    successor = Starter(Predecessor.variable(os.dup(2), -1, []) | {})
+    assert successor.predecessor is None, "that was for a child of this process"
+    successor.predecessor = Predecessor(os.getppid(), os.dup(2), -1, [])
+    prepare(config, successor)
 
 
 def test_the_pid_file_is_removed_when_what_follows_fails(
@@ -170,6 +175,6 @@ def test_the_pid_file_is_removed_when_what_follows_fails(
     monkeypatch.setattr(settling, "wanted_identity", lambda _: Refused())
     config = load({"pid_file": str(tmp_path / "pid"), "config_file": None}, environ={})
     with pytest.raises(StartError, match="cannot become"):
-        with settled(config):
+        with settled(config, Starter({})):
             pass
     assert os.listdir(tmp_path) == []

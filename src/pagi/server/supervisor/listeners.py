@@ -12,6 +12,7 @@ from contextlib import ExitStack, closing
 
 from pagi.server.config import Config
 from pagi.server.worker.activation import Inherited
+from pagi.server.worker.predecessor import Handed
 from pagi.server.worker.process import bind_all, describe_places, is_admin
 from pagi.server.worker.sockets import BoundSocket, bind_beside
 
@@ -31,6 +32,7 @@ class Listeners:
 
     def __init__(self, config: Config, inherited: Inherited | None = None) -> None:
         self._backlog = config.listening.backlog
+        self._inherited = inherited or Inherited()
         bound = bind_all(config, inherited)
         #: Those of the admin process, which no worker accepts from.
         self.admin = [each for each in bound if is_admin(each)]
@@ -40,6 +42,8 @@ class Listeners:
         except BaseException:
             self.close()
             raise
+        finally:
+            self._inherited.close()
 
     @property
     def text(self) -> str:
@@ -50,14 +54,41 @@ class Listeners:
         """See that there are listeners for ``count`` workers. Raises StartError."""
         while len(self._sets) < count:
             with ExitStack() as opened:
+                number = len(self._sets) + 1
                 own = [
-                    opened.enter_context(closing(bind_beside(bound, self._backlog)))
+                    opened.enter_context(closing(self._beside(bound, number)))
                     if bound.shared
                     else bound
                     for bound in self._sets[0]
                 ]
                 opened.pop_all()
             self._sets.append(own)
+
+    def _beside(self, bound: BoundSocket, number: int) -> BoundSocket:
+        found = self._inherited.claim_for(number, str(bound.listen))
+        if found is None:
+            return bind_beside(bound, self._backlog)
+        found.listen, found.scheme = bound.listen, bound.scheme
+        return found
+
+    def handed(self) -> list[Handed]:
+        """Return what a successor gets: all of them."""
+        firsts = [(1, bound) for bound in (*self._sets[0], *self.admin)]
+        others = [
+            (number, bound)
+            for number, own in enumerate(self._sets[1:], 2)
+            for bound in own
+            if bound.shared
+        ]
+        return [
+            Handed(bound.sock.fileno(), number, str(bound.listen), bound.owned_path)
+            for number, bound in firsts + others
+        ]
+
+    def disown(self) -> None:
+        """Leave the files of sockets to a successor."""
+        for bound in (*self._sets[0], *self.admin):
+            bound.disown()
 
     def of(self, number: int) -> list[BoundSocket]:
         """Return those of worker ``number``: 1, 2, …; those of the admin process for 0."""

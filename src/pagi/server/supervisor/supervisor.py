@@ -21,6 +21,7 @@ from pagi.server.config import Config, ConfigError
 from pagi.server.errors import StartError
 from pagi.server.supervisor.child import Child
 from pagi.server.supervisor.crew import Crew
+from pagi.server.supervisor.handover import Handover, guard, named_directory, send_signal
 from pagi.server.supervisor.listeners import Listeners
 from pagi.server.supervisor.nursery import Nursery
 from pagi.server.supervisor.signals import SIGNALS, SignalQueue
@@ -65,7 +66,7 @@ def run_supervised(
     """
     starter = starter or Starter({})
     listeners = Listeners(config, starter.inherited)
-    with closing(listeners), settled(config):
+    with closing(listeners), settled(config, starter):
         if config.process.preload:
             app = load_app()
             load_app = lambda: app  # noqa: E731
@@ -73,9 +74,13 @@ def run_supervised(
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         queue = SignalQueue(SIGNALS)
         try:
-            return Supervisor(load_app, config, listeners, queue, read_config, starter).run()
+            supervisor = Supervisor(load_app, config, listeners, queue, read_config, starter)
+            status = supervisor.run()
+            if os.getpid() == 1 and supervisor.successor is not None:
+                status = guard(supervisor.successor, queue)
         finally:
             queue.close()
+    return status
 
 
 class Supervisor:
@@ -88,6 +93,9 @@ class Supervisor:
         signals: the signals of this process.
         read_config: reads the configuration again.
         starter: is told what happens.
+
+    Attributes:
+        successor: the server that has taken over.
     """
 
     def __init__(
@@ -126,6 +134,9 @@ class Supervisor:
         self._terminal = Terminal()
         self._look_at = now
         self._drain_until: float | None = None
+        self._directory = named_directory()
+        self._handover: Handover | None = None
+        self.successor: Handover | None = None
         self._was_complete = False
         self._actions = {
             signal.SIGCHLD: self._reap,
@@ -170,6 +181,8 @@ class Supervisor:
             if key.fileobj is self._signals:
                 for number in self._signals.take():
                     self._actions[number]()
+            elif key.fileobj is self._handover:
+                self._hear_successor(self._handover)
             elif key.data.pid in self._children:  # it may just have been buried
                 self._hear(key.data)
         self._look(monotonic())
@@ -345,6 +358,8 @@ class Supervisor:
 
     def _stop(self) -> None:
         self._drain_until = None
+        if self._handover is not None:  # nobody is to serve any more
+            send_signal(self._handover.pid, signal.SIGTERM)
         if not self._crew.stopping:
             self._begin_stop()
             self._crew.stop()
@@ -366,8 +381,11 @@ class Supervisor:
             for problem in error.problems:
                 self._logger.error("not restarting: %s", problem)
             return
-        self._take_config(config)
         self._starter.reloading()
+        if config.process.preload:  # the application is loaded in this process
+            self._asked_to_hand_over()
+            return
+        self._take_config(config)
         self._logger.info("restarting the workers, one after the other")
         self._was_complete = False
         self._crew.restart(monotonic())
@@ -388,7 +406,42 @@ class Supervisor:
             child.send(REOPEN)
 
     def _asked_to_hand_over(self) -> None:
-        """Hot restart."""
+        """Hot restart: start the program again, with the listeners; see `Handover`."""
+        if self._crew.stopping or self._drain_until is not None:
+            return
+        if self._handover is not None:
+            self._logger.warning("process %d is taking over already", self._handover.pid)
+            return
+        before = self._starter.predecessor
+        try:
+            self._handover = Handover(
+                self._listeners.handed(),
+                self._starter.variables(),
+                -1 if before is None else before.init,
+                self._directory,
+            )
+        except OSError as error:
+            self._logger.error("the program cannot be started again: %s", error.strerror)
+            return
+        self._logger.info("process %d is to take over", self._handover.pid)
+        self._selector.register(self._handover, selectors.EVENT_READ)
+
+    def _hear_successor(self, handover: Handover) -> None:
+        """Stop if the new program serves; go on if it has failed."""
+        self._selector.unregister(handover)
+        self._handover = None
+        pid = handover.hear()
+        if pid is None:
+            handover.close()
+            self._logger.error("process %d does not take over; going on", handover.pid)
+            self._starter.ready("a hot restart has failed; serving on")
+            return
+        self._logger.info("process %d has taken over; stopping", pid)
+        self.successor = handover
+        self._listeners.disown()
+        self._site.state = DRAINING
+        self._listeners.close()
+        self._crew.stop()
 
     def _asked_for_more(self) -> None:
         self._scale(len(self._crew.places) + 1)

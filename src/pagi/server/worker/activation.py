@@ -10,10 +10,11 @@ from __future__ import annotations
 import logging
 import os
 import socket
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator, MutableMapping, Sequence
 from typing import Final, NamedTuple, TypeAlias
 
 from pagi.server.config import Config, Listen, Listening
+from pagi.server.worker.predecessor import Handed
 from pagi.server.worker.sockets import BoundSocket, adopt_fd
 
 __all__ = ["Claim", "Inherited"]
@@ -33,11 +34,15 @@ class _Passed(NamedTuple):
         name: what the other program calls it.
         addresses: what it accepts connections at; more than one for ``::`` that takes IPv4 too.
             Empty for something else than a listening socket.
+        place: of a predecessor's socket, the specification that it was opened for; else empty.
+        path: of a predecessor's socket, the file that is ours to remove.
     """
 
     descriptor: int
     name: str
     addresses: tuple[_Address, ...]
+    place: str = ""
+    path: str | None = None
 
     def __str__(self) -> str:
         where = "no listening socket"
@@ -71,13 +76,22 @@ class Inherited:
 
     Args:
         descriptors: their numbers, and what they are called.
+        handed: those of a predecessor, each for the place that it was opened for.
     """
 
-    def __init__(self, descriptors: dict[int, str] | None = None) -> None:
+    def __init__(
+        self, descriptors: dict[int, str] | None = None, handed: Sequence[Handed] = ()
+    ) -> None:
         self._passed = [
             _Passed(number, name, tuple(_addresses(number)))
             for number, name in (descriptors or {}).items()
         ]
+        self._passed += [
+            _Passed(each.descriptor, "", tuple(_addresses(each.descriptor)), each.place, each.path)
+            for each in handed
+            if each.number == 1
+        ]
+        self._more = [each for each in handed if each.number > 1]
 
     @classmethod
     def take(cls, environ: MutableMapping[str, str], descriptors: int = _FIRST) -> Inherited:
@@ -106,18 +120,35 @@ class Inherited:
         places = list(config.listening.addresses())
         claim = Claim(places, {})
         try:
-            if self._passed and _names_no_place(config):
-                places[:1] = [Listen.inherited(each.descriptor) for each in self._passed]
+            unplaced = [each for each in self._passed if not each.place]
+            if unplaced and _names_no_place(config):
+                places[:1] = [Listen.inherited(each.descriptor) for each in unplaced]
             for place in places:
                 matching = [each for each in self._passed if _is_at(place, each)]
                 if matching:
-                    claim.sockets[place] = [adopt_fd(each.descriptor) for each in matching]
+                    claim.sockets[place] = [
+                        adopt_fd(each.descriptor, each.path) for each in matching
+                    ]
                     self._passed = [each for each in self._passed if each not in matching]
         except BaseException:
             claim.close()
             raise
         self._close_rest()
         return claim
+
+    def claim_for(self, number: int, place: str) -> BoundSocket | None:
+        """Take the socket that a predecessor's worker of this number had of its own, if any."""
+        for each in self._more:
+            if (each.number, each.place) == (number, place):
+                self._more.remove(each)
+                return adopt_fd(each.descriptor)
+        return None
+
+    def close(self) -> None:
+        """Close what a predecessor's workers had and nobody has taken."""
+        for each in self._more:
+            os.close(each.descriptor)
+        self._more = []
 
     def _close_rest(self) -> None:
         for each in self._passed:
@@ -157,6 +188,8 @@ def _addresses(descriptor: int) -> Iterator[_Address]:
 
 
 def _is_at(place: Listen, passed: _Passed) -> bool:
+    if passed.place:
+        return passed.place == str(place)
     if place.kind == "fd":
         return place.fd == passed.descriptor
     if place.kind == "unix":

@@ -62,7 +62,19 @@ class PidFile:
             os.replace(draft, self._path)
         except OSError as error:
             _unlink(draft)
+            if predecessor is not None and self._overwrite():
+                return
             raise _fault(f"pid_file: cannot write {self._path}: {error.strerror}") from None
+
+    def _overwrite(self) -> bool:
+        """Write into the file of a predecessor, where the directory is not ours."""
+        try:
+            with open(self._path, "r+b", buffering=0) as file:
+                file.write(b"%d\n" % self._pid)
+                file.truncate()
+        except OSError:
+            return False
+        return True
 
     def remove(self) -> bool:
         """Remove it, if it is still ours; return whether it is gone."""

@@ -36,6 +36,8 @@ Activities: TypeAlias = Mapping["asyncio.Task[Any]", tuple[Any, Any]]
 #: Tasks told of at most, and steps of each.
 _MAX_TASKS: Final = 200
 _MAX_STEPS: Final = 12
+#: The function that starts the loop.
+_START: Final = "run_worker"
 _MAX_STACKS: Final = 1 << 20
 #: Frames outside of these are the application's.
 _LIBRARY: Final = os.path.dirname(os.__file__)
@@ -116,7 +118,7 @@ def place(frame: FrameType | None) -> str:
     library for example: they are not what has to be changed.
     """
     inner = at = frame
-    while at is not None:
+    while at is not None and at.f_code.co_name != _START:
         if not at.f_code.co_filename.startswith(("<", _LIBRARY, _OURS)) or (
             "site-packages" in at.f_code.co_filename
         ):
@@ -153,7 +155,7 @@ def _without_start(steps: traceback.StackSummary) -> list[traceback.FrameSummary
     starts = [
         index
         for index, step in enumerate(steps)
-        if step.name == "run_worker" and step.filename.startswith(_OURS)
+        if step.name == _START and step.filename.startswith(_OURS)
     ]
     return steps[starts[-1] + 1 :] if starts else list(steps)
 

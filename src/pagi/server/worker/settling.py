@@ -10,21 +10,24 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 from pagi.server.config import Config
+from pagi.server.errors import StartError
 from pagi.server.worker.logs import configure
 from pagi.server.worker.pid_file import PidFile
 from pagi.server.worker.privileges import wanted_identity
+from pagi.server.worker.starter import Starter
 
 __all__ = ["prepare", "settled"]
 
 
-def prepare(config: Config, predecessor: int | None = None) -> None:
+def prepare(config: Config, starter: Starter) -> None:
     """Set the umask and see whether the rest will be possible.
 
     Args:
         config: the whole configuration.
-        predecessor: process of the server whose place this one takes.
+        starter: knows whether this process takes the place of another.
 
     Raises:
         StartError: there is no such user, or another process has the pid file.
@@ -34,18 +37,19 @@ def prepare(config: Config, predecessor: int | None = None) -> None:
     process = config.process
     wanted_identity(process)
     if process.pid_file is not None:
-        PidFile(process.pid_file).check(predecessor)
+        PidFile(process.pid_file).check(_predecessor(starter))
     if process.umask is not None:
         os.umask(process.umask)
 
 
 @contextmanager
-def settled(config: Config, predecessor: int | None = None) -> Iterator[None]:
+def settled(config: Config, starter: Starter) -> Iterator[None]:
     """Write the pid file, become the user, open the log; at the end remove the pid file.
 
     Args:
         config: the whole configuration.
-        predecessor: process of the server whose place this one takes.
+        starter: knows whether this process takes the place of another; then the pid file is that
+            one's until it does.
 
     Raises:
         StartError: one of them is not possible.
@@ -53,8 +57,11 @@ def settled(config: Config, predecessor: int | None = None) -> Iterator[None]:
     process, log = config.process, config.logging
     identity = wanted_identity(process)
     pid_file = None if process.pid_file is None else PidFile(process.pid_file)
-    if pid_file is not None:
-        pid_file.write(predecessor)
+    predecessor = _predecessor(starter)
+    if pid_file is not None and predecessor is None:
+        pid_file.write()
+    elif pid_file is not None:
+        starter.at_relief(partial(_take_over, pid_file, predecessor))
     try:
         if identity is not None:
             identity.take_on()
@@ -67,3 +74,14 @@ def settled(config: Config, predecessor: int | None = None) -> Iterator[None]:
             logging.getLogger("pagi.server").info(
                 "the pid file %s stays; the next start replaces it", process.pid_file
             )
+
+
+def _predecessor(starter: Starter) -> int | None:
+    return None if starter.predecessor is None else starter.predecessor.pid
+
+
+def _take_over(pid_file: PidFile, predecessor: int | None) -> None:
+    try:
+        pid_file.write(predecessor)
+    except StartError as error:  # the server serves: this is no reason to end it
+        logging.getLogger("pagi.server").error("%s", error.message)

@@ -72,6 +72,15 @@ class BoundSocket:
         host, port = self._name[:2]
         return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
+    @property
+    def owned_path(self) -> str | None:
+        """The socket file that this process removes at the end."""
+        return None if self._owned is None else self._owned[0]
+
+    def disown(self) -> None:
+        """Leave the socket file to another process."""
+        self._owned = None
+
     def close(self) -> None:
         """Close the socket; closing twice does nothing.
 
@@ -385,11 +394,15 @@ def _unlink_if(path: str, identity: tuple[int, int]) -> None:
 # --- inherited -------------------------------------------------------------------------------
 
 
-def adopt_fd(descriptor: int) -> BoundSocket:
+def adopt_fd(descriptor: int, owned_path: str | None = None) -> BoundSocket:
     """Use a listening socket that the parent process left open.
 
-    It is made non-blocking and is no longer inherited by programs that this process starts. Its
-    socket file, if it has one, stays on close. When this raises, the descriptor is left open.
+    It is made non-blocking and is no longer inherited by programs that this process starts. When
+    this raises, the descriptor is left open.
+
+    Args:
+        descriptor: of the socket.
+        owned_path: its socket file, if that is ours to remove; otherwise it stays on close.
 
     Raises:
         StartError: it is not open, not a stream socket, or does not listen.
@@ -407,7 +420,11 @@ def adopt_fd(descriptor: int) -> BoundSocket:
         raise _error(f"{name} {fault}; {remedy}")
     sock.setblocking(False)
     sock.set_inheritable(False)
-    return BoundSocket(sock)
+    if owned_path is not None and not os.path.lexists(owned_path):
+        owned_path = None
+    shared = sock.family != socket.AF_UNIX and hasattr(socket, "SO_REUSEPORT")
+    shared = shared and bool(sock.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT))
+    return BoundSocket(sock, owned_path=owned_path, shared=shared)
 
 
 def _fault(sock: socket.socket) -> str:

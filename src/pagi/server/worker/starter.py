@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import os
 import traceback
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 
 from pagi.server.errors import StartError
 from pagi.server.worker.activation import Inherited
 from pagi.server.worker.daemon import Relay, detach
+from pagi.server.worker.predecessor import Predecessor
 from pagi.server.worker.systemd import Notifier
 
 __all__ = ["Starter"]
@@ -25,17 +26,29 @@ class Starter:
         environ: variables; what was meant for this process alone is removed from them.
 
     Attributes:
+        predecessor: the server whose place this one takes, if it does.
         inherited: the sockets that were passed.
     """
 
     def __init__(self, environ: MutableMapping[str, str] | None = None) -> None:
         environ = os.environ if environ is None else environ
-        self.inherited = Inherited.take(environ)
+        self.predecessor = Predecessor.take(environ)
+        if self.predecessor is None:
+            self.inherited = Inherited.take(environ)
+        else:
+            self.inherited = Inherited(handed=self.predecessor.sockets)
         self._notifier = Notifier.take(environ)
         self._relay: Relay | None = None
+        self._relieved = False
+        self._at_relief: list[Callable[[], None]] = []
 
     def detach(self) -> None:
-        """Go on as a daemon; the process that called this waits for it, and ends."""
+        """Go on as a daemon; the process that called this waits for it, and ends.
+
+        The successor of a daemon is one already.
+        """
+        if self.predecessor is not None:
+            return
         self._relay = detach()
 
     def variables(self) -> dict[str, str]:
@@ -46,10 +59,22 @@ class Starter:
 
     def ready(self, status: str) -> None:
         """The server serves; ``status`` is a line for people. Also when a restart is complete."""
+        self._relieve()
         self._notifier.ready(status)
         if self._relay is not None:
             self._relay.end(0)
             self._relay = None
+
+    def at_relief(self, action: Callable[[], None]) -> None:
+        """Have something done when this process takes the place of its predecessor."""
+        self._at_relief.append(action)
+
+    def _relieve(self) -> None:
+        if self.predecessor is not None and not self._relieved:
+            self._relieved = True
+            for action in self._at_relief:
+                action()
+            self.predecessor.relieve()
 
     def reloading(self) -> None:
         """A restart of the workers begins."""
