@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from pagi.server.connection._http1_py import BUSY, STOP_GRACE
 from tests.unit.connection.scene import LAST, MORE, START, Peer, body, get, post, turns
 
 #: The coarse time may be this much behind.
@@ -294,11 +295,40 @@ async def test_an_idle_connection_closes_when_a_stop_begins() -> None:
     await peer.send(get())
     await peer.request.answer()
     answer = peer.data
+    peer.clock.now += BUSY
     peer.driver.shut_down()
     await turns()
 
     assert peer.gone
     assert peer.data == answer
+    await peer.close()
+
+
+@pytest.mark.spec("CORE-39")
+async def test_a_connection_that_was_busy_may_carry_one_more_request() -> None:
+    """Its client is likely to send one just now: closing would race with that."""
+    peer = Peer()
+    await peer.send(get())
+    await peer.request.answer()
+    peer.driver.shut_down()
+    await turns()
+    assert not peer.gone
+    await peer.send(get())
+    await peer.requests[-1].answer()
+    assert b"connection: close" in peer.data.lower()
+    assert peer.gone
+    await peer.close()
+
+
+@pytest.mark.spec("CORE-39")
+async def test_and_closes_when_there_is_none() -> None:
+    peer = Peer()
+    await peer.send(get())
+    await peer.request.answer()
+    peer.driver.shut_down()
+    await peer.tick(STOP_GRACE)
+    await turns()
+    assert peer.gone
     await peer.close()
 
 

@@ -87,6 +87,14 @@ def test_nobody_has_no_deadline() -> None:
     assert Watch(limits(), 0.0).deadline([]) is None
 
 
+def test_who_hangs_before_it_could_say_that_it_is_ready_hangs() -> None:
+    """It accepts already: the first request may be the one."""
+    child = Child()
+    child.slot.state = BOOTING
+    child.slot.born, child.slot.beat = 0.0, 1.0
+    assert looked(Watch(limits(heartbeat_timeout=5), 0.0), [child], 0.5, 50.0) != []
+
+
 @pytest.mark.parametrize("state", [FREE, BOOTING, DRAINING])
 def test_only_who_serves_is_looked_at(state: int) -> None:
     child = Child()

@@ -191,7 +191,7 @@ class Supervisor:
         times = [self._look_at, self._drain_until, self._starter.deadline()]
         times += [self._crew.deadline(), self._attendant.deadline()]
         times += [child.kill_at for child in self._children.values()]
-        times.append(self._watch.deadline(self._serving()))
+        times.append(self._watch.deadline(self._watched()))
         return min(time for time in times if time is not None)
 
     def _serving(self) -> list[Child]:
@@ -200,6 +200,11 @@ class Supervisor:
             for place in self._crew.places
             if place.serving is not None and not place.serving.reported
         ]
+
+    def _watched(self) -> list[Child]:
+        """Return those whose loops are to turn; who is coming may hang in its first request."""
+        coming = [place.coming for place in self._crew.places if place.coming is not None]
+        return self._serving() + [child for child in coming if not child.reported]
 
     def _hear(self, child: Child) -> None:
         if child.says_ready():
@@ -237,7 +242,7 @@ class Supervisor:
             if self._crew.finished:
                 self._attendant.stop()
             return
-        for stuck in self._watch.stuck(self._serving(), now):
+        for stuck in self._watch.stuck(self._watched(), now):
             self._report(stuck, now)
         for worn in self._watch.worn(self._serving(), now):
             self._recycle(worn, now)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
 
 from pagi.server.config.settings import Process
-from pagi.server.worker.scoreboard import READY, Slot
+from pagi.server.worker.scoreboard import BOOTING, READY, Slot
 
 __all__ = ["Stuck", "Watch", "Worn"]
 
@@ -53,7 +53,7 @@ class Watch:
         timeout = self._process.heartbeat_timeout
         if timeout is None:
             return None
-        signs = (self._last_sign(child.slot) for child in children if child.slot.state == READY)
+        signs = (self._last_sign(child.slot) for child in children if _serves(child.slot))
         return min((sign + timeout for sign in signs), default=None)
 
     def stuck(self, children: Iterable[Any], now: float) -> list[Stuck]:
@@ -67,7 +67,7 @@ class Watch:
         found = []
         for child in children:
             silence = now - self._last_sign(child.slot)
-            if child.slot.state == READY and silence >= timeout:
+            if _serves(child.slot) and silence >= timeout:
                 found.append(Stuck(child, silence))
         return found
 
@@ -110,3 +110,8 @@ class Watch:
     def forget(self, child: Any) -> None:
         """A worker has ended."""
         self._shares.pop(child, None)
+
+
+def _serves(slot: Slot) -> bool:
+    """Tell whether a worker accepts connections, even if it had no turn to say so."""
+    return slot.state == READY or (slot.state == BOOTING and slot.beat > slot.born)
