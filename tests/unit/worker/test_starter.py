@@ -17,8 +17,8 @@ from pagi.server.errors import StartError
 from pagi.server.worker import settling
 from pagi.server.worker import starter as starter_module
 from pagi.server.worker.daemon import Relay, end_relay
-from pagi.server.worker.settling import prepare, settled
 from pagi.server.worker.predecessor import Predecessor
+from pagi.server.worker.settling import prepare, settled
 from pagi.server.worker.starter import Starter
 
 

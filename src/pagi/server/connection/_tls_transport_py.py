@@ -30,8 +30,8 @@ __all__ = ["TLSTransport"]
 _HANDSHAKE: Final = 0x16
 #: The most that a record holds (RFC 8446 §5.1).
 _RECORD: Final = 16_384
-#: Encrypted at a time.
-_CHUNK: Final = 262_144
+#: Encrypted at a time. What OpenSSL makes of it is memory that the connection keeps to its end.
+_CHUNK: Final = 81_920
 _HIGH: Final = 65_536
 _LOW: Final = 16_384
 
