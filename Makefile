@@ -6,7 +6,7 @@ PORT ?= 8000
 TWINS := $(shell find src -name '*_py.py' -o -name '*.pyx' -o -name '*.pxd')
 
 .DEFAULT_GOAL := help
-.PHONY: serve compiled test test-quick lint types bench docs fuzz soak autobahn clean help
+.PHONY: serve compiled test test-quick lint types bench docs fuzz soak restarts autobahn clean help
 
 help:
 	@echo "make serve   install into $(VENV) and serve the showcase on http://127.0.0.1:$(PORT)"
@@ -15,6 +15,7 @@ help:
 	@echo "make lint    ruff and the shape of the code    make types   mypy --strict"
 	@echo "make bench   measure against other servers     make docs    build the documentation"
 	@echo "make fuzz    fuzz the parsers, a minute each   make soak    serve hard for five minutes"
+	@echo "make restarts  a million requests across restarts: not one may be lost"
 	@echo "make autobahn  the 517 cases of the Autobahn suite, if there is a Python 2.7"
 	@echo "make clean   remove all that was made"
 	@echo "Variables: PORT=9000, PYTHON=python3.13, SECONDS=60 (fuzz, soak)"
@@ -77,6 +78,10 @@ fuzz: compiled
 # SOAK takes more options: make soak SECONDS=60 SOAK="--workers 2 --pure"
 soak: compiled
 	@$(BIN)/python -m tests.soak --seconds $(or $(SECONDS),300) $(SOAK)
+
+# RESTARTS takes more options: make restarts RESTARTS="--kills 10"
+restarts: compiled
+	@$(BIN)/python -m tests.restarts $(RESTARTS)
 
 # AUTOBAHN takes more options: make autobahn AUTOBAHN='--cases "1.*,2.*"'
 autobahn: compiled
