@@ -54,6 +54,7 @@ _TITLES = {
     "proxies": "Proxies",
     "process": "Processes",
     "application": "Application",
+    "development": "Development",
     "http1": "Limits of HTTP/1.1",
     "http2": "HTTP/2",
     "http2_limits": "Limits of HTTP/2",

@@ -136,23 +136,51 @@ def _make_run() -> click.Command:
 
 
 def _run(**parameters: Any) -> int:
+    return _serve("run", parameters)
+
+
+def _make_dev() -> click.Command:
+    return _server_command(
+        "dev",
+        _dev,
+        "Serve an application while it is being written. The same as run, but it is loaded anew "
+        "when its files change (--reload), errors are shown in the browser, every event is checked "
+        f"(--env development), and the log is for people.\n\n{_TARGET_HELP}",
+    )
+
+
+def _dev(**parameters: Any) -> int:
+    return _serve("dev", parameters)
+
+
+def _serve(command: str, parameters: dict[str, Any]) -> int:
+    from functools import partial
+
     from pagi.cli.options import loader_from, server_config
 
     loader = loader_from(parameters)
     if loader is None:
         raise UsageError(
-            "nothing to serve; write pagi run module:attribute, "
-            "pagi run path/to/file.py, or pagi run -e CODE"
+            f"nothing to serve; write pagi {command} module:attribute, "
+            f"pagi {command} path/to/file.py, or pagi {command} -e CODE"
         )
-    config = server_config(parameters)
+    # As it was given to us, before we put a default there.
+    environ = dict(os.environ)
+    read_config = partial(server_config, parameters, environ, development=command == "dev")
+    config = read_config()
     if not config.logging.quiet:
         for note in config.notes:
             _remark(note)
-    # The application may look at it while it is imported.
-    os.environ["PAGI_ENV"] = config.application.env
+
+    def load_app() -> Any:
+        # The application may look at it while it is imported. Set in its process only: a program
+        # that takes over would read a default there as what somebody has said.
+        os.environ["PAGI_ENV"] = config.application.env
+        return loader()
+
     from pagi.server.api import run_loaded
 
-    return run_loaded(loader, config, lambda: server_config(parameters))
+    return run_loaded(load_app, config, read_config)
 
 
 def _make_check() -> click.Command:
@@ -284,6 +312,7 @@ def _server_command(name: str, callback: Callable[..., int], text: str) -> click
 
 _COMMANDS: dict[str, Callable[[], click.Command]] = {
     "run": _make_run,
+    "dev": _make_dev,
     "check": _make_check,
     "config": _make_config,
     "cert": _make_cert,

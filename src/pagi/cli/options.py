@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -21,6 +22,7 @@ _HEADINGS = {
     "proxies": "Proxies",
     "process": "Processes",
     "application": "Application",
+    "development": "Development",
     "http1": "Limits of HTTP/1.1",
     "http2": "HTTP/2",
     "http2_limits": "Limits of HTTP/2",
@@ -90,8 +92,30 @@ def _flags(option: Option) -> Iterator[ServerOption]:
         yield off
 
 
-def server_config(parameters: Mapping[str, Any]) -> Config:
+#: What ``pagi dev`` is, beside ``pagi run``: other defaults.
+_DEVELOPMENT: Mapping[str, object] = {
+    "reload": True,
+    "env": "development",
+    "access_log_format": "tiny",
+    "log_format": "terminal",
+    # Nobody waits for streams that are open in a browser.
+    "shutdown_grace": 1.0,
+    "shutdown_timeout": 5.0,
+}
+
+
+def server_config(
+    parameters: Mapping[str, Any],
+    environ: Mapping[str, str] | None = None,
+    *,
+    development: bool = False,
+) -> Config:
     """Read the configuration with the flags in ``parameters`` on top.
+
+    Args:
+        parameters: the flags.
+        environ: variables; the process's own if None.
+        development: with the defaults of ``pagi dev``.
 
     Raises:
         ConfigError: every problem in any source.
@@ -112,7 +136,29 @@ def server_config(parameters: Mapping[str, Any]) -> Config:
                     "leave one away"
                 )
             given[name], labels[name] = None, option.declared.off_flag
-    return load(given, labels=labels)
+    defaults = dict(_DEVELOPMENT) if development else {}
+    default_labels = dict.fromkeys(defaults, "pagi dev")
+    directories = _directories_of_application(parameters)
+    if directories:
+        defaults["reload_dir"], default_labels["reload_dir"] = directories, "the application"
+    return load(
+        given,
+        labels=labels,
+        environ=environ,
+        defaults=defaults,
+        default_labels=default_labels,
+    )
+
+
+def _directories_of_application(parameters: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return where the application is, if that is not the current directory alone."""
+    found = [parameters.get("app_dir") or "."]
+    for word in parameters.get("words", ()):
+        path, colon, _ = word.rpartition(":")
+        path = path if colon else word
+        if path.endswith(".py") and not _is_pair(word):
+            found.append(os.path.dirname(path) or ".")
+    return tuple(dict.fromkeys(found)) if set(found) != {"."} else ()
 
 
 def target_options() -> list[click.Parameter]:

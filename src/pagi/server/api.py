@@ -84,6 +84,7 @@ class Server:
                 "leave them away, or use pagi.run",
                 EXIT_CONFIGURATION,
             )
+        _refuse_reload(self._config)
         self._sockets = bind_all(self._config)
         board = Scoreboard(0)
         self._site = board.site
@@ -191,11 +192,22 @@ def run(app: App, *, config: Config | None = None, **options: Any) -> int:
         ConfigError: an option is unknown or impossible.
         StartError: the server could not start.
     """
+    config = config or load(options)
+    _refuse_reload(config)
     disposition = Disposition()
     try:
-        return _serve_until_told(lambda: app, config or load(options))
+        return _serve_until_told(lambda: app, config)
     finally:
         disposition.put_back()
+
+
+def _refuse_reload(config: Config) -> None:
+    if config.development.reload:
+        raise StartError(
+            "reload: an application that is an object is not loaded anew; use pagi dev, or "
+            "pagi run --reload",
+            EXIT_CONFIGURATION,
+        )
 
 
 def run_loaded(
@@ -232,7 +244,11 @@ def _serve_until_told(
         # Process 1 of a container is the parent of all orphans there: a supervisor reaps them.
         # So was whoever had its place taken.
         supervised = os.getpid() == 1 or starter.predecessor is not None
-        if config.process.supervised or supervised:
+        if config.development.reload:
+            from pagi.server.supervisor.development import run_developed
+
+            status = run_developed(load_app, config, read_config, starter)
+        elif config.process.supervised or supervised:
             from pagi.server.supervisor.supervisor import run_supervised
 
             status = run_supervised(load_app, config, read_config, starter)

@@ -38,7 +38,10 @@ class StartError(Exception):
     Attributes:
         message: one line that says what is wrong and what to do, without a traceback.
         exit_status: status for the process to exit with, one of the ``EXIT_`` constants.
+        detail: more lines, such as a traceback that is text, or empty.
     """
+
+    detail: str = ""
 
     def __init__(self, message: str, exit_status: int) -> None:
         super().__init__(message)

@@ -94,7 +94,7 @@ MISTAKES: list[tuple[list[str], int, str]] = [
                                        "see 'pagi run --help'"),
     (["config", "--format", "xml"], 2, "invalid value for '--format'"),
     (["rn", "main:app"], 2, "there is no command 'rn'; did you mean 'run'?"),
-    (["zzz"], 2, "there is no command 'zzz'; there are run, check, config, cert, top, version"),
+    (["zzz"], 2, "there is no command 'zzz'; there are run, dev, check, config, cert, top"),
     (["main:app"], 2, "'main:app' is no command; to serve it write: pagi run main:app"),
     (["main.py"], 2, "'main.py' is no command; to serve it write: pagi run main.py"),
     (["run", "main:app", "--workers", "four"], 3, "workers: 'four' is not possible; write a number "
@@ -315,3 +315,76 @@ def test_help_imports_no_server(tmp_path: Path) -> None:
         timeout=60,
     )
     assert result.stderr == "[]\n"
+
+
+# --- pagi dev --------------------------------------------------------------------------------
+
+
+def test_dev_is_run_with_other_defaults(
+    app: str, pagi: Command, served: list[Served], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PAGI_ENV")
+    assert pagi("dev", app).status == 0
+    config = served[0][1]
+    assert config.development.reload
+    assert config.shows_errors
+    assert config.application.validate_events
+    assert config.logging.access_log_format == "tiny"
+    assert (config.process.shutdown_grace, config.process.shutdown_timeout) == (1.0, 5.0)
+    assert config.development.reload_dir == ()
+
+
+def test_run_is_not(app: str, pagi: Command, served: list[Served]) -> None:
+    assert pagi("run", app).status == 0
+    assert not served[0][1].development.reload
+
+
+def test_dev_heeds_what_is_said(app: str, pagi: Command, served: list[Served]) -> None:
+    """The variable of the fixture says production."""
+    assert pagi("dev", app, "--no-reload", "--access-log-format", "json").status == 0
+    config = served[0][1]
+    assert not config.development.reload
+    assert config.logging.access_log_format == "json"
+    assert config.application.env == "production"
+
+
+@pytest.mark.parametrize(
+    ("words", "directories"),
+    [
+        (["main:app"], ()),
+        (["main.py"], ()),
+        (["main:app", "--app-dir", "src"], ("src",)),
+        (["src/main.py:app"], (".", "src")),
+        (["src/main.py:app", "--reload-dir", "a", "--reload-dir", "b"], ("a", "b")),
+    ],
+)
+def test_what_is_watched(
+    words: list[str],
+    directories: tuple[str, ...],
+    place: Path,
+    pagi: Command,
+    stand_in: StandIn,
+) -> None:
+    seen: list[Any] = []
+    stand_in(lambda _, config, read_again: seen.append(config) or 0)
+    assert pagi("dev", *words).status == 0
+    assert seen[0].development.reload_dir == directories
+
+
+def test_a_default_is_not_read_again_as_what_was_said(
+    app: str, pagi: Command, stand_in: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PAGI_ENV")
+    monkeypatch.setattr("pagi.server.config.settings.sys.stdin", _Terminal())
+    seen: list[Any] = []
+    stand_in(lambda _, config, read_again: seen.extend((config, read_again())) or 0)
+    assert pagi("run", app).status == 0
+    for config in seen:
+        assert config.application.env == "development"
+        assert config.sources["env"] == "default"
+        assert not config.shows_errors
+
+
+class _Terminal:
+    def isatty(self) -> bool:
+        return True

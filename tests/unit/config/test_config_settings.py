@@ -104,7 +104,7 @@ def test_words_of_choices_are_those_of_the_types() -> None:
         "ws_overflow": ("pause", "1008", "1013"),
         "env": ("development", "production", "none"),
         "log_level": ("debug", "info", "warning", "error"),
-        "log_format": ("text", "json"),
+        "log_format": ("text", "json", "terminal"),
     }
 
 

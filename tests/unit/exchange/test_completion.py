@@ -196,3 +196,42 @@ async def test_a_response_that_the_wire_gave_up_ends_at_once() -> None:
     assert scene.connection.disconnect_reason == "server_error"
     await scene.finish()
     assert scene.log.records == []
+
+
+# --- what an error page adds -----------------------------------------------------------------
+
+
+async def test_an_error_is_shown_where_that_is_wanted() -> None:
+    asked: list[Any] = []
+
+    def show_error(scope: Any, error: BaseException | None) -> Any:
+        asked.append((scope["path"], error))
+        return [(b"content-type", b"text/html")], b"<p>no hay"
+
+    scene = await manual()
+    scene.service.show_error = show_error
+    error = LookupError("no hay")
+    await scene.finish(error)
+    assert asked == [("/", error)]
+    assert scene.stream.calls[0] == (
+        "write_response",
+        500,
+        [(b"content-type", b"text/html"), (b"connection", b"close")],
+        b"<p>no hay",
+    )
+
+
+async def test_an_error_that_cannot_be_shown() -> None:
+    scene = await manual()
+    scene.service.show_error = lambda scope, error: None
+    await scene.finish(LookupError("no hay"))
+    assert scene.stream.calls[0] == SERVER_ERROR
+
+
+@pytest.mark.parametrize("ends", [LAST, MORE])
+async def test_after_the_response_began_nothing_is_shown(ends: Any) -> None:
+    scene = await manual()
+    scene.service.show_error = lambda scope, error: pytest.fail("it is too late")
+    await scene.send(START)
+    await scene.send(ends)
+    await scene.finish(LookupError("no hay"))

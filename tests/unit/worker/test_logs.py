@@ -234,3 +234,43 @@ def test_import_is_cheap() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "[]"
+
+
+# --- for people ------------------------------------------------------------------------------
+
+
+def test_short_lines_for_people(out: io.StringIO) -> None:
+    configure(format="terminal", stream=out)
+    log.info("ready\x1b[2J")
+    log.warning("hm", extra={"detail": "one\n\ntwo"})
+    first, *others = out.getvalue().splitlines()
+    assert re.fullmatch(r"\d\d:\d\d:\d\d ready\\x1b\[2J", first)
+    assert [line.split(" ", 1)[1] for line in others[:1]] == ["warning: hm"]
+    assert others[1:] == ["    one", "    two"]
+
+
+def test_people_get_what_is_theirs_of_a_traceback(out: io.StringIO) -> None:
+    configure(format="terminal", stream=out)
+    try:
+        json.loads("{")
+    except ValueError:
+        log.exception("it failed")
+    text = out.getvalue()
+    assert "error: it failed\n" in text
+    assert "test_logs.py:" in text
+    assert "decoder.py" not in text
+    assert "of libraries" in text
+
+
+def test_people_get_colours_at_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    terminal = Terminal()
+    configure(format="terminal", stream=terminal)
+    log.error("no")
+    assert re.fullmatch(r"\x1b\[2m[\d:]+\x1b\[0m \x1b\[31merror: \x1b\[0mno\n", terminal.getvalue())
+    monkeypatch.setenv("NO_COLOR", "1")
+    terminal = Terminal()
+    configure(format="terminal", stream=terminal)
+    log.error("no")
+    assert "\x1b" not in terminal.getvalue()

@@ -10,6 +10,7 @@ from pagi.protocol.http1.limits import HTTP1Limits
 from pagi.protocol.http2.limits import HTTP2Limits
 from pagi.protocol.websocket.limits import WebSocketLimits
 from pagi.server.config.config import Config
+from pagi.server.config.development import Development
 from pagi.server.config.http2 import HTTP2, HTTP2_DECLARATIONS
 from pagi.server.config.option import Declaration, Option, declaration
 from pagi.server.config.proxies import Proxies
@@ -37,6 +38,7 @@ SLICES: Final[Mapping[str, type[Any]]] = {
     "proxies": Proxies,
     "process": Process,
     "application": Application,
+    "development": Development,
     "http1": HTTP1Limits,
     "http2": HTTP2,
     "http2_limits": HTTP2Limits,

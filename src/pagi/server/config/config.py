@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pagi.protocol.http1.limits import HTTP1Limits
 from pagi.protocol.http2.limits import HTTP2Limits
 from pagi.protocol.websocket.limits import WebSocketLimits
+from pagi.server.config.development import Development
 from pagi.server.config.http2 import HTTP2
 from pagi.server.config.kinds import FileOrOff
 from pagi.server.config.listen import Listen
@@ -46,6 +47,7 @@ class Config:
     proxies: Proxies = field(default_factory=Proxies)
     process: Process = field(default_factory=Process)
     application: Application = field(default_factory=Application)
+    development: Development = field(default_factory=Development)
     http1: HTTP1Limits = field(default_factory=HTTP1Limits)
     http2: HTTP2 = field(default_factory=HTTP2)
     http2_limits: HTTP2Limits = field(default_factory=HTTP2Limits)
@@ -68,6 +70,15 @@ class Config:
     )
     sources: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
     notes: tuple[str, ...] = field(default=(), compare=False, repr=False)
+
+    @property
+    def shows_errors(self) -> bool:
+        """Whether a response may show what is wrong in the application, source code included.
+
+        Only if somebody has said that this is development. A terminal is no proof: servers of
+        production are started at one, too.
+        """
+        return self.application.env == "development" and self.sources.get("env") != "default"
 
     def tls_of(self, listen: Listen) -> TLS | None:
         """Return the options of TLS for a listener, or ``None`` if it speaks plainly."""

@@ -35,6 +35,8 @@ def load(
     labels: Mapping[str, str] | None = None,
     environ: Mapping[str, str] | None = None,
     directory: str = "",
+    defaults: Mapping[str, object] | None = None,
+    default_labels: Mapping[str, str] | None = None,
 ) -> Config:
     """Return the effective configuration.
 
@@ -43,6 +45,8 @@ def load(
         labels: for each name in ``given`` the flag it came from; without it: ``keyword``.
         environ: variables; the process's own if None.
         directory: where ``pagi.toml`` and ``pyproject.toml`` are looked for.
+        defaults: options that are something else than usual if nobody says anything.
+        default_labels: for each name in ``defaults`` who says so.
 
     Raises:
         ConfigError: with every problem found in any of the sources.
@@ -54,7 +58,8 @@ def load(
         read_environment(os.environ if environ is None else environ, problems, notes),
     ]
     path, file_layer = _file(upper, directory, problems)
-    layers = [*upper, file_layer]
+    lowest = read_given(defaults or {}, default_labels or {}, problems)
+    layers = [*upper, file_layer, lowest]
     _choose_place(layers, problems)
     merged = _merge(layers)
     if path is not None and "config_file" not in merged:
@@ -137,6 +142,11 @@ def _conflicts(values: Mapping[str, Any]) -> list[str]:
     if values["daemon"] and values["log_file"] is None and not values["quiet"]:
         problems.append(
             "daemon: nobody would see the server log; set log_file, or quiet to do without it"
+        )
+    if values["reload"] and values["preload"]:
+        problems.append(
+            "preload: an application that is loaded before the workers is not loaded anew by "
+            "reload; use --no-preload"
         )
     proxied = values["proxy_protocol"] or any(each.proxy_protocol for each in values["listen"])
     if proxied and not values["trusted_proxies"]:

@@ -68,14 +68,14 @@ __all__ = [
 Environment: TypeAlias = Literal["development", "production", "none"]
 LifespanMode: TypeAlias = Literal["auto", "on", "off"]
 LogLevel: TypeAlias = Literal["debug", "info", "warning", "error"]
-LogShape: TypeAlias = Literal["text", "json"]
+LogShape: TypeAlias = Literal["text", "json", "terminal"]
 Interface: TypeAlias = Literal["auto", "pagi", "asgi"]
 Overflow: TypeAlias = Literal["pause", "1008", "1013"]
 
 _ENVIRONMENT: Kind[Environment] = Choice("development", "production", "none")
 _LIFESPAN: Kind[LifespanMode] = Choice("auto", "on", "off")
 _LEVEL: Kind[LogLevel] = Choice("debug", "info", "warning", "error")
-_SHAPE: Kind[LogShape] = Choice("text", "json")
+_SHAPE: Kind[LogShape] = Choice("text", "json", "terminal")
 _INTERFACE: Kind[Interface] = Choice("auto", "pagi", "asgi")
 _OVERFLOW: Kind[Overflow] = Choice("pause", "1008", "1013")
 _SECONDS = Seconds()
@@ -349,7 +349,9 @@ class Logging:
     )
     log_level: LogLevel = option("info", _LEVEL, "Least level of the server log.")
     quiet: bool = option(False, Switch(), "Log errors only.", short="q")
-    log_format: LogShape = option("text", _SHAPE, "Server log as text or as JSON lines.")
+    log_format: LogShape = option(
+        "text", _SHAPE, "Server log as text, as JSON lines, or short for people at a terminal."
+    )
     log_file: str | None = option(
         None, FileOrOff(), "File for the server log; by default it is standard error."
     )

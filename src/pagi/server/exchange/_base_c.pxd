@@ -44,5 +44,5 @@ cdef class Exchange:
     cdef dict _take_disconnect(self)
     cdef dict _disconnect_message(self)
     cdef _log(self, reason)
-    cpdef _send_server_error(self)
+    cpdef _send_server_error(self, error)
     cpdef _truncate(self)

@@ -293,7 +293,7 @@ class Exchange:
                 self._report("the application failed; answered with 500", error)
             else:
                 self._report("the application returned without a response; answered with 500", None)
-            self._send_server_error()
+            self._send_server_error(error)
         else:
             if error is not None:
                 self._report("the application failed in mid-response; truncated", error)
@@ -309,5 +309,5 @@ class Exchange:
     def _report(self, what: str, error: BaseException | None) -> None:
         self._service.logger.error(what, exc_info=error)
 
-    def _send_server_error(self) -> None:
+    def _send_server_error(self, error: BaseException | None) -> None:
         """Answer with 500 in place of the application; subclasses know how."""

@@ -44,6 +44,7 @@ _EXPECTED: Final = {
 }
 
 _SERVER_ERROR: Final = b"Internal Server Error"
+_ERROR_FIELDS: Final = [(b"content-type", b"text/plain; charset=utf-8")]
 
 
 def _raise(error: BaseException) -> None:
@@ -393,17 +394,18 @@ class HTTPExchange(Exchange):
             if not stream.writable:
                 await stream.drain()
 
-    def _send_server_error(self) -> None:
-        self._fields = [
-            (b"content-type", b"text/plain; charset=utf-8"),
-            # What else the application left undone with this connection, nobody knows.
-            (b"connection", b"close"),
-        ]
+    def _send_server_error(self, error: BaseException | None) -> None:
+        fields, body = _ERROR_FIELDS, _SERVER_ERROR
+        show_error = self._service.show_error
+        if show_error is not None and self._scope is not None:
+            fields, body = show_error(self._scope, error) or (fields, body)
+        # What else the application left undone with this connection, nobody knows.
+        self._fields = [*fields, (b"connection", b"close")]
         self._status = 500
         self._trailers = False
         self._phase = STARTED
         self.connection.response_started = True
         try:
-            self._write_whole(_SERVER_ERROR)
+            self._write_whole(body)
         except MessageError:  # cannot be: these fields are ours
             self._truncate()

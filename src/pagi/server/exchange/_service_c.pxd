@@ -20,5 +20,6 @@ cdef class Service:
     cdef public str root_path
     cdef public AppRunner runner
     cdef public dict scope_template
+    cdef public object show_error
     cdef public dict state
     cdef public object time

@@ -57,6 +57,9 @@ class Service:
             each exchange, or ``None``.
         time: the clock behind the seconds above; only read when there is an access log.
         check: called with each message of the application to check its fields, or ``None``.
+        show_error: called with scope and exception (``None``: it only returned) when the
+            application has failed before its response began; returns fields and body of the
+            response, or ``None`` for one that says nothing. ``None``: says nothing.
         draining: a stop or restart has begun.
         logger: for failures of the application and of its callbacks.
     """
@@ -75,6 +78,7 @@ class Service:
         "root_path",
         "runner",
         "scope_template",
+        "show_error",
         "sse",
         "state",
         "time",
@@ -98,6 +102,7 @@ class Service:
         websocket: WebSockets | None = None,
         websocket_limits: WebSocketLimits | None = None,
         check: Callable[[str, Any], None] | None = None,
+        show_error: Callable[[dict[str, Any], BaseException | None], Any] | None = None,
         logger: logging.Logger | None = None,
     ) -> None:
         self.app = app
@@ -114,6 +119,7 @@ class Service:
         self.log_access = log_access
         self.time = time or loop.time
         self.check = check
+        self.show_error = show_error
         self.draining = False
         self.logger = logger or logging.getLogger("pagi.error")
         self._drain_futures: list[Future[None]] = []

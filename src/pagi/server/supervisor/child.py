@@ -6,7 +6,7 @@ import os
 import signal
 import socket
 
-from pagi.server.worker.link import IS_READY
+from pagi.server.worker.link import IS_BROKEN, IS_READY
 from pagi.server.worker.report import Report
 from pagi.server.worker.scoreboard import Slot
 
@@ -23,10 +23,11 @@ class Child:
         channel: connected to it, non-blocking.
         kill_at: when it is killed if it has not ended, in monotonic seconds.
         report: where it writes its stacks when asked.
+        broken: it says itself that it serves nothing but an error.
         reported: it was asked, because its loop does not turn; nobody waits for it any more.
     """
 
-    __slots__ = ("channel", "kill_at", "number", "pid", "report", "reported", "slot")
+    __slots__ = ("broken", "channel", "kill_at", "number", "pid", "report", "reported", "slot")
 
     def __init__(
         self, number: int, pid: int, slot: Slot, channel: socket.socket, report: Report
@@ -38,6 +39,7 @@ class Child:
         self.report = report
         self.kill_at: float | None = None
         self.reported = False
+        self.broken = False
 
     def __str__(self) -> str:
         return f"{self.number} (pid {self.pid})"
@@ -59,9 +61,11 @@ class Child:
     def says_ready(self) -> bool:
         """Read what it said; tell whether it was that it is ready."""
         try:
-            return IS_READY in self.channel.recv(64)
+            words = self.channel.recv(64)
         except OSError:
             return False
+        self.broken = self.broken or IS_BROKEN in words
+        return IS_READY in words
 
     def close(self) -> None:
         """Close what this process has of it."""

@@ -50,6 +50,7 @@ def run_supervised(
     config: Config,
     read_config: Callable[[], Config] | None = None,
     starter: Starter | None = None,
+    make: type[Supervisor] | None = None,
 ) -> int:
     """Run workers until a stop signal; return the exit status.
 
@@ -60,6 +61,7 @@ def run_supervised(
         config: the whole configuration.
         read_config: reads it again for a restart; without it, it stays as it is.
         starter: handed over sockets perhaps, and is told what happens.
+        make: a kind of supervisor.
 
     Raises:
         ConfigError, StartError: it could not begin.
@@ -74,7 +76,8 @@ def run_supervised(
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         queue = SignalQueue(SIGNALS)
         try:
-            supervisor = Supervisor(load_app, config, listeners, queue, read_config, starter)
+            make = make or Supervisor
+            supervisor = make(load_app, config, listeners, queue, read_config, starter)
             status = supervisor.run()
             if os.getpid() == 1 and supervisor.successor is not None:
                 status = guard(supervisor.successor, queue)

@@ -275,7 +275,14 @@ def _make_service(
         log_access=None if log is None else log.log,
         time=perf_counter,
         check=check_message if config.application.validate_events else None,
+        show_error=_error_page() if config.shows_errors else None,
     )
+
+
+def _error_page() -> Callable[[dict[str, Any], BaseException | None], Any]:
+    from pagi.server.worker.error_page import show_error  # production never loads it
+
+    return show_error
 
 
 def _own_service(

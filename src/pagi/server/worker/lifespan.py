@@ -257,7 +257,11 @@ class Lifespan:
         """Tell failure from decline, for an application that ended without getting ready."""
         if self._failure is not None:
             self._log_failure("startup", self._failure, only_long=True)
-            raise StartError(f"Lifespan startup failed: {_last_line(self._failure)}", EXIT_STARTUP)
+            failed = StartError(
+                f"Lifespan startup failed: {_last_line(self._failure)}", EXIT_STARTUP
+            )
+            failed.detail = self._failure
+            raise failed
         error = None if task.cancelled() else task.exception()
         if self._misused and isinstance(error, MessageError):
             raise StartError(f"Lifespan startup failed: {error}", EXIT_STARTUP)

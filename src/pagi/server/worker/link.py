@@ -16,7 +16,7 @@ from typing import Final
 from pagi.server.worker.report import Report
 from pagi.server.worker.scoreboard import DRAINING, READY, Slot
 
-__all__ = ["HURRY", "IS_READY", "REOPEN", "STOP", "Link"]
+__all__ = ["HURRY", "IS_BROKEN", "IS_READY", "REOPEN", "STOP", "Link"]
 
 #: Stop gracefully.
 STOP: Final = b"s"
@@ -27,6 +27,8 @@ REOPEN: Final = b"o"
 
 #: The worker's only word: it accepts connections.
 IS_READY: Final = b"r"
+#: In front of it, in development: but it only answers that the application cannot be loaded.
+IS_BROKEN: Final = b"b"
 
 
 class Link:
@@ -37,13 +39,18 @@ class Link:
         channel: connected to the supervisor, non-blocking.
         slot: of this worker.
         report: where it writes its stacks when asked.
+
+    Attributes:
+        channel: connected to the supervisor.
+        broken: the application cannot be loaded, and this worker only says so.
     """
 
     def __init__(self, number: int, channel: socket.socket, slot: Slot, report: Report) -> None:
         self.number = number
         self.slot = slot
         self.report = report
-        self._channel = channel
+        self.channel = channel
+        self.broken = False
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def follow(
@@ -62,7 +69,7 @@ class Link:
 
         def heed() -> None:
             try:
-                words = self._channel.recv(64)
+                words = self.channel.recv(64)
             except (BlockingIOError, InterruptedError):
                 return
             except OSError:
@@ -74,19 +81,19 @@ class Link:
                 commands.get(bytes((word,)), _nothing)()
 
         self._loop = loop
-        loop.add_reader(self._channel.fileno(), heed)
+        loop.add_reader(self.channel.fileno(), heed)
 
     def leave(self) -> None:
         """Follow no more."""
         if self._loop is not None:
-            self._loop.remove_reader(self._channel.fileno())
+            self._loop.remove_reader(self.channel.fileno())
             self._loop = None
 
     def ready(self) -> None:
         """Say that this worker accepts connections."""
         self.slot.state = READY
         try:
-            self._channel.send(IS_READY)
+            self.channel.send(IS_BROKEN + IS_READY if self.broken else IS_READY)
         except OSError:  # it has gone, which `lost` tells
             pass
 

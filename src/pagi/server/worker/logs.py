@@ -18,12 +18,19 @@ import logging
 import os
 import sys
 from collections.abc import Callable
-from time import gmtime, strftime
+from time import gmtime, localtime, strftime
 from typing import Any, Final, Literal, TextIO
 
 from pagi.server.worker.log_file import LogFile
 
-__all__ = ["ERROR_LOGGER", "SERVER_LOGGER", "JSONFormatter", "TextFormatter", "configure"]
+__all__ = [
+    "ERROR_LOGGER",
+    "SERVER_LOGGER",
+    "JSONFormatter",
+    "TerminalFormatter",
+    "TextFormatter",
+    "configure",
+]
 
 SERVER_LOGGER: Final = "pagi.server"
 ERROR_LOGGER: Final = "pagi.error"
@@ -40,6 +47,7 @@ _COLOURS: Final = {
     logging.ERROR: "\x1b[31m",
     logging.CRITICAL: "\x1b[1;31m",
 }
+_DIM: Final = "\x1b[2m"
 _PLAIN: Final = "\x1b[0m"
 _INDENT: Final = "    "
 #: What every record has; anything else came by ``extra``.
@@ -94,6 +102,34 @@ class TextFormatter(logging.Formatter):
         return text
 
 
+class TerminalFormatter(logging.Formatter):
+    """``12:34:56 message`` in local time, for people; of a traceback what is the application's."""
+
+    def __init__(self, *, colour: bool = False) -> None:
+        """Make the formatter; ``colour`` marks time and level with terminal sequences."""
+        super().__init__()
+        self._colour = colour
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the record as one line, with indented lines below it if it brought any."""
+        time = self._paint(_DIM, strftime("%H:%M:%S", localtime(record.created)))
+        word = "" if record.levelno == logging.INFO else f"{record.levelname.lower()}: "
+        word = self._paint(_COLOURS.get(record.levelno, ""), word)
+        text = f"{time} {word}{_escape(record.getMessage())}"
+        detail = getattr(record, "detail", None)
+        if detail is not None:
+            text += _indent(str(detail))
+        error = record.exc_info[1] if record.exc_info else None
+        if error is not None:
+            from pagi.server.worker.traces import read_traces, text_of
+
+            text += _indent(text_of(read_traces(error)))
+        return text
+
+    def _paint(self, colour: str, text: str) -> str:
+        return f"{colour}{text}{_PLAIN}" if self._colour and colour and text else text
+
+
 class JSONFormatter(logging.Formatter):
     """One object per line: time, level, logger, pid, message, what came by ``extra``, traceback.
 
@@ -140,7 +176,7 @@ class _Handler(logging.StreamHandler[TextIO]):
 
 def configure(
     level: str = "info",
-    format: Literal["text", "json"] = "text",
+    format: Literal["text", "json", "terminal"] = "text",
     quiet: bool = False,
     stream: TextIO | None = None,
     path: str | None = None,
@@ -149,7 +185,7 @@ def configure(
 
     Args:
         level: least level written: ``debug``, ``info``, ``warning`` or ``error``.
-        format: ``text``, with colours if the stream is a terminal, or ``json``.
+        format: ``text`` or ``terminal``, with colours if the stream is a terminal, or ``json``.
         quiet: write errors only, whatever the level.
         stream: standard error by default.
         path: a file instead.
@@ -160,12 +196,12 @@ def configure(
     """
     if level not in _LEVELS:
         raise ValueError(f"unknown log level {level!r}; there are {', '.join(_LEVELS)}")
-    if format not in ("text", "json"):
-        raise ValueError(f"unknown log format {format!r}; there are text, json")
+    if format not in ("text", "json", "terminal"):
+        raise ValueError(f"unknown log format {format!r}; there are text, json, terminal")
     stream = sys.stderr if stream is None else stream
     handler: logging.Handler = _Handler(stream) if path is None else LogFile(path)
     colour = path is None and _takes_colour(stream)
-    handler.setFormatter(JSONFormatter() if format == "json" else TextFormatter(colour=colour))
+    handler.setFormatter(_formatter(format, colour))
     tree = logging.getLogger("pagi")
     for old in [old for old in tree.handlers if isinstance(old, (_Handler, LogFile))]:
         tree.removeHandler(old)
@@ -174,6 +210,14 @@ def configure(
     tree.setLevel(logging.ERROR if quiet else _LEVELS[level])
     # Or a handler that the application sets on the root logger would repeat every record.
     tree.propagate = False
+
+
+def _formatter(format: str, colour: bool) -> logging.Formatter:
+    if format == "json":
+        return JSONFormatter()
+    return (
+        TerminalFormatter(colour=colour) if format == "terminal" else TextFormatter(colour=colour)
+    )
 
 
 def _takes_colour(stream: TextIO) -> bool:
