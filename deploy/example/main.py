@@ -1,0 +1,16 @@
+"""The application of the example image; see docs/how-to/container.md."""
+
+import os
+
+
+async def app(scope, receive, send):
+    if scope["type"] != "http":
+        raise NotImplementedError(scope["type"])
+    await send(
+        {
+            "type": "http.response.start",
+            "status": 200,
+            "headers": [(b"content-type", b"text/plain")],
+        }
+    )
+    await send({"type": "http.response.body", "body": b"served by process %d\n" % os.getpid()})
