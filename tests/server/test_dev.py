@@ -193,6 +193,18 @@ async def test_the_newest_of_many_changes_wins(tmp_path: Path) -> None:
         await developer.end()
 
 
+async def test_one_that_takes_its_time_to_load_is_given_up_for_a_newer_one(tmp_path: Path) -> None:
+    async with developing(tmp_path) as developer:
+        await developer.sees_version("one")
+        developer.write("import time\n\ntime.sleep(600)\n")
+        await developer.reads("changed; reloading")
+        await developer.sees_version("one")
+        developer.version("two")
+        await developer.sees_version("two")
+        assert not any("ended with" in line for line in developer.site.lines)
+        await developer.end()
+
+
 async def test_files_that_are_not_watched_change_nothing(tmp_path: Path) -> None:
     options = ("--reload-include", "*.yaml", "--reload-exclude", "made_*.py")
     async with developing(tmp_path, APP % "one", *options) as developer:

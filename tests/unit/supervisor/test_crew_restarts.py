@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 from typing import Final
 
 import pytest
@@ -404,3 +405,16 @@ def test_a_restart_goes_on_with_more() -> None:
     scene.ready("1b")
     scene.ready("2b")
     assert scene.crew.is_complete
+
+
+def test_one_that_is_given_up_before_it_is_ready_is_no_news(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    scene = serving(1)
+    scene.restart()
+    scene.restart()
+    assert scene.retired == ["1b"]
+    scene.died("1b", -signal.SIGTERM)
+    scene.ready("1c")
+    assert scene.crew.is_complete
+    assert "1b ended" not in caplog.text

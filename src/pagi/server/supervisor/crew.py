@@ -22,6 +22,7 @@ other death is answered with a new worker.
 from __future__ import annotations
 
 import logging
+import signal
 from collections import deque
 from collections.abc import Iterator
 from typing import Any, Final, Protocol
@@ -286,7 +287,8 @@ class Crew:
         place = self.place_of(child)
         if place is None:
             self._retired.discard(child)
-            if status and not self.stopping:
+            # Of SIGTERM dies who was told to stop before it had loaded the application.
+            if status not in (0, -signal.SIGTERM) and not self.stopping:
                 self._logger.warning("%s %s ended with %s", self._name, child, describe(status))
         elif child is place.serving:
             self._lost(place, status, now)

@@ -50,7 +50,8 @@ def run_or_explain(
         if error.exit_status in (EXIT_CONFIGURATION, EXIT_LISTENING):
             raise
         failure = error
-    _tell(failure)
+    if link.number == 1:  # the others have the same to say
+        _tell(failure)
     link.broken = True
     quiet = replace(
         config,
