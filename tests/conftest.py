@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import faulthandler
 import inspect
 import os
 import sys
@@ -18,8 +17,6 @@ TRANSPORTS = os.environ.get("TEST_TRANSPORTS", "pagi")
 PURE = os.environ.get("PAGI_PURE_PYTHON", "") not in ("", "0")
 #: No asynchronous test takes this long; one that hangs fails instead.
 TIMEOUT = 60.0
-#: No test at all takes this long; if one hangs, all stacks are written and the run ends.
-LAST_RESORT = 300.0
 
 
 def new_loop() -> asyncio.AbstractEventLoop:
@@ -29,18 +26,6 @@ def new_loop() -> asyncio.AbstractEventLoop:
 
         return uvloop.new_event_loop()
     return asyncio.new_event_loop()
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Begin to count the time of a test."""
-    faulthandler.dump_traceback_later(LAST_RESORT, exit=True, file=sys.__stderr__)
-
-
-@pytest.hookimpl(trylast=True)
-def pytest_runtest_teardown(item: pytest.Item) -> None:
-    """End to count."""
-    faulthandler.cancel_dump_traceback_later()
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -72,6 +72,9 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
             await asyncio.sleep(0)
         note("sleeping")
         time.sleep(600)  # noqa: ASYNC251
+    elif scope["path"] == "/nap":
+        time.sleep(2)  # noqa: ASYNC251
+        await _answer(send, b"awake")
     elif scope["path"] == "/grow":
         note("grown")
         KEPT.append(b"x" * (200 << 20))

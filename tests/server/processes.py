@@ -65,9 +65,14 @@ class Command(Process):
         os.killpg(self.pid, number)
 
     async def ended(self) -> int:
-        """Wait for the end; return the exit status."""
-        async with asyncio.timeout(PATIENCE):
-            return await self._running.wait()
+        """Wait for the end; return the exit status.
+
+        asyncio's way would also wait for the end of its output, which a successor goes on with.
+        """
+        await eventually(lambda: self._running.returncode is not None, PATIENCE)
+        status = self._running.returncode
+        assert status is not None
+        return status
 
     def addresses(self) -> list[str]:
         """Return where it listens."""

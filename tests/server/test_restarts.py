@@ -430,3 +430,25 @@ async def test_a_death_in_the_delay_is_answered_as_ever(tmp_path: Path) -> None:
         assert (await get(site.port)).status == 200
         site.tell(QUIT)
         assert await site.ended() == 0
+
+
+# --- slowness --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("workers", ["0", "1"])
+async def test_slow_requests_and_turns_are_told_with_their_place(
+    workers: str, tmp_path: Path
+) -> None:
+    options = ("--slow-request", "0.3", "--slow-turn", "0.3")
+    async with running(workers, tmp_path, *options) as site:
+        async with await site.open() as waiting:
+            await waiting.send(b"GET /stuck HTTP/1.1\r\nHost: h\r\n\r\n")
+            await said(site, "/stuck of 127.0.0.1, ")
+            (line,) = [line for line in site.lines if "/stuck of" in line]
+            assert "and still waits at" in line
+            assert "journal_app.py" in line
+        async with await site.open() as blocked:
+            await blocked.send(b"GET /nap HTTP/1.1\r\nHost: h\r\n\r\n")
+            await said(site, "the loop did not turn for")
+        site.tell(signal.SIGQUIT)
+        assert await site.ended() == 0

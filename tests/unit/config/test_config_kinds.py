@@ -21,6 +21,7 @@ from pagi.server.config.kinds import (
     Text,
     Whole,
     Workers,
+    _time_share,
     available_cores,
     nearest,
 )
@@ -268,3 +269,21 @@ def test_a_mask_in_the_file_is_text() -> None:
     for wrong in ("27", "0999", 0o1000, True):
         with pytest.raises(ValueError, match="is not octal mask"):
             Umask().accept(wrong)
+
+
+@pytest.mark.parametrize(
+    ("text", "cores"),
+    [
+        ("150000 100000\n", 2),
+        ("10000 100000\n", 1),
+        ("800000 100000\n", 8),
+        ("max 100000\n", 1 << 20),
+        ("", 1 << 20),
+        ("1 0\n", 1 << 20),
+    ],
+)
+def test_a_share_of_time_counts_as_cores(text: str, cores: int, tmp_path: Path) -> None:
+    path = tmp_path / "cpu.max"
+    path.write_text(text)
+    assert _time_share(str(path)) == cores
+    assert _time_share(str(tmp_path / "none")) == 1 << 20

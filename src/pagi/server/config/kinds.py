@@ -436,8 +436,25 @@ def text_of(kind: Kind[Any], value: object) -> str:
 
 
 def available_cores() -> int:
-    """Return how many processor cores this process may use."""
+    """Return how many processor cores this process may use, at least one.
+
+    In a container that is often less than there are: its share of time is limited.
+    """
     try:
-        return len(os.sched_getaffinity(0))
+        cores = len(os.sched_getaffinity(0))
     except AttributeError:  # not on macOS, not on Windows
         return os.cpu_count() or 1
+    return min(cores, _time_share("/sys/fs/cgroup/cpu.max"))
+
+
+_UNLIMITED = 1 << 20
+
+
+def _time_share(path: str) -> int:
+    """Return how many cores' time the control group gets (cgroup v2), rounded up."""
+    try:
+        with open(path, encoding="ascii") as file:
+            quota, period = file.read().split()
+        return _UNLIMITED if quota == "max" else max(1, -(-int(quota) // int(period)))
+    except (OSError, ValueError, ZeroDivisionError):
+        return _UNLIMITED

@@ -238,6 +238,9 @@ class Application:
         derive=_validate_events,
         derived="true in development, else false",
     )
+    otel: bool = option(
+        False, Switch(), "Make a span of OpenTelemetry for each request; takes pagi-web[otel]."
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -354,6 +357,12 @@ class Logging:
     )
     log_file: str | None = option(
         None, FileOrOff(), "File for the server log; by default it is standard error."
+    )
+    slow_request: float | None = option(
+        None, _SECONDS, "A request not answered in this time is logged, with where it waits."
+    )
+    slow_turn: float | None = option(
+        1.0, _SECONDS, "A turn of the event loop that takes longer is logged, with where it was."
     )
 
     @property

@@ -27,7 +27,7 @@ cdef class Exchange:
     cdef bint _noticed
     cdef int _disconnect_receives
     cdef Waiter _waiter
-    cdef double _started_at
+    cdef public double started_at
 
     cpdef start(self, request, dict template)
     cpdef feed(self, data)

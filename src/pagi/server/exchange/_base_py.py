@@ -56,7 +56,6 @@ class Exchange:
         "_request_trailers",
         "_scope",
         "_service",
-        "_started_at",
         "_status",
         "_stream",
         "_transport",
@@ -64,6 +63,7 @@ class Exchange:
         "client",
         "connection",
         "sent",
+        "started_at",
     )
 
     def __init__(self, service: Service, stream: Stream, client: str) -> None:
@@ -85,7 +85,7 @@ class Exchange:
         self._noticed = False  # the application was told of the disconnect
         self._disconnect_receives = 0
         self._waiter: Waiter | None = None
-        self._started_at = 0.0
+        self.started_at = 0.0
 
     # ------------------------------------------------------------- what the driver calls
 
@@ -255,7 +255,7 @@ class Exchange:
             self._scope = None
             service = self._service
             if service.log_access is not None:
-                seconds = service.time() - self._started_at
+                seconds = service.time() - self.started_at
                 service.log_access(self.client, scope, self._status, self.sent, seconds, reason)
 
     def describe(self) -> str:
@@ -264,9 +264,9 @@ class Exchange:
         if scope is None:
             return f"a request of {self.client}"
         what = f"{scope.get('method', scope['type'])} {scope['path']} of {self.client}"
-        if not self._started_at:
+        if not self.started_at:
             return what
-        return f"{what}, {self._service.time() - self._started_at:.1f} s"
+        return f"{what}, {self._service.time() - self.started_at:.1f} s"
 
     def abort(self, detail: str | None) -> None:
         """End the scope on the application's behalf, with reason ``app_abort``."""

@@ -70,7 +70,7 @@ class HTTPExchange(Exchange):
             self._request_complete = True
         self._scope = scope
         if service.log_access is not None:
-            self._started_at = service.time()
+            self.started_at = service.time()
         runner = service.runner
         if runner.start(service.app, self, scope):
             error = runner.error

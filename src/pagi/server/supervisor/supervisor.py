@@ -183,12 +183,19 @@ class Supervisor:
         for key, _ in self._selector.select(max(0.0, self._deadline(now) - now)):
             if key.fileobj is self._signals:
                 for number in self._signals.take():
-                    self._actions[number]()
+                    self._take(number)
             elif key.fileobj is self._handover:
                 self._hear_successor(self._handover)
             elif key.data.pid in self._children:  # it may just have been buried
                 self._hear(key.data)
         self._look(monotonic())
+
+    def _take(self, number: signal.Signals) -> None:
+        """Heed a signal; as process 1, after a hot restart, it is meant for the successor."""
+        if self.successor is None or os.getpid() != 1 or number == signal.SIGCHLD:
+            self._actions[number]()
+        else:
+            send_signal(self.successor.pid, number)
 
     def _deadline(self, now: float) -> float:
         times = [self._look_at, self._drain_until, self._starter.deadline()]

@@ -24,9 +24,8 @@ from pagi.server.exchange.service import Service
 from pagi.server.exchange.sse import SSEExchange
 from pagi.server.exchange.validation import check_message
 from pagi.server.exchange.websocket import WebSocketExchange
-from pagi.server.worker.access_log import AccessLog
-from pagi.server.worker.counters import Counters
 from pagi.server.worker.lifespan import Lifespan
+from pagi.server.worker.observer import Observer
 from pagi.server.worker.redirect import redirect_to_https
 from pagi.server.worker.sockets import BoundSocket
 from pagi.server.worker.tls import Certificates
@@ -110,7 +109,7 @@ class Endpoints:
         app: App,
         loop: asyncio.AbstractEventLoop,
         lifespan: Lifespan,
-        log: AccessLog | Counters | None,
+        log: Observer | None,
         admin: App | None = None,
     ) -> None:
         """Make the application's side.
@@ -163,7 +162,7 @@ class Endpoints:
         return self._made[key]
 
     def _context(
-        self, key: _Key, log: AccessLog | Counters | None, closed: Callable[[], None]
+        self, key: _Key, log: Observer | None, closed: Callable[[], None]
     ) -> ConnectionContext:
         config = self._config
         return ConnectionContext(
@@ -258,7 +257,7 @@ def _make_service(
     app: App,
     loop: asyncio.AbstractEventLoop,
     lifespan: Lifespan,
-    log: AccessLog | Counters | None,
+    log: Observer | None,
 ) -> Service:
     interface = config.application.interface
     return Service(
@@ -286,7 +285,7 @@ def _error_page() -> Callable[[dict[str, Any], BaseException | None], Any]:
 
 
 def _own_service(
-    config: Config, app: App, loop: asyncio.AbstractEventLoop, log: AccessLog | Counters | None
+    config: Config, app: App, loop: asyncio.AbstractEventLoop, log: Observer | None
 ) -> Service:
     return Service(
         app,

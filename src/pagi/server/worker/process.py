@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterable
+from contextlib import ExitStack
 from dataclasses import replace
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,7 @@ from pagi.server.worker.scoreboard import DRAINING, READY, Scoreboard
 from pagi.server.worker.signals import STOP_SIGNALS, Terminal, leave_signals
 from pagi.server.worker.sockets import BoundSocket, bind
 from pagi.server.worker.starter import Starter
+from pagi.server.worker.telemetry import traced
 from pagi.server.worker.threads import Threads
 from pagi.server.worker.worker import Worker
 
@@ -129,7 +131,13 @@ def run_worker(
     starter = starter or Starter({})
     process = config.process
     asked, ended = asyncio.Event(), asyncio.Event()
-    with asyncio.Runner(loop_factory=lambda: make_loop(process.loop)) as runner:
+    with (
+        ExitStack() as after,
+        asyncio.Runner(loop_factory=lambda: make_loop(process.loop)) as runner,
+    ):
+        if config.application.otel:
+            app, flush = traced(app)
+            after.callback(flush)
         try:
             runner.run(_run_worker(app, config, sockets, link, starter, admin, asked, ended))
         except (SystemExit, KeyboardInterrupt) as exc:
@@ -151,7 +159,9 @@ def run_admin(
         config,
         listening=replace(config.listening, admin=None, listen=()),
         process=replace(config.process, max_requests=0, shutdown_timeout=1.0, shutdown_grace=1.0),
-        application=replace(config.application, lifespan="off", interface="asgi", root_path=""),
+        application=replace(
+            config.application, lifespan="off", otel=False, interface="asgi", root_path=""
+        ),
         logging=replace(config.logging, access_log=None),
     )
     admin = make_admin(scoreboard, config)
@@ -186,16 +196,16 @@ async def _run_worker(
     ended: asyncio.Event,
 ) -> None:
     loop = asyncio.get_running_loop()
+    report = Report() if link is None else link.report
     if link is None:
         board = Scoreboard(0)
         slot = board.site
         slot.take(os.getpid(), 0, 0)
-        worker = Worker(app, config, sockets, None, slot, make_admin(board, config))
+        worker = Worker(app, config, sockets, None, slot, make_admin(board, config), report)
     else:
         slot = link.slot
-        worker = Worker(app, config, sockets, link.number, slot, admin)
+        worker = Worker(app, config, sockets, link.number, slot, admin, report)
     threads = Threads(loop)
-    report = Report() if link is None else link.report
     report.install(_logger(), _name(link), worker.activities)
     begun = asyncio.Event()
     if link is None:
@@ -315,7 +325,9 @@ def _heed_signals(
         ("SIGTTOU", refuse),
     ):
         taken: signal.Signals | None = getattr(signal, name, None)
-        if taken is not None and signal.getsignal(taken) != signal.SIG_IGN:
+        # nohup has SIGHUP ignored on purpose; shells have SIGQUIT ignored in what they start by &.
+        on_purpose = name == "SIGHUP" and signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+        if taken is not None and not on_purpose:
             loop.add_signal_handler(taken, heed)
 
 

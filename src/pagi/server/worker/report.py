@@ -18,14 +18,23 @@ import threading
 import traceback
 from collections.abc import Callable, Mapping
 from types import FrameType
-from typing import Any, Final, TypeAlias
+from typing import IO, Any, Final, TypeAlias
 
 try:
     import fcntl
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]  # told apart where it is used
 
-__all__ = ["REPORT_SIGNAL", "Activities", "Report", "describe_tasks", "describe_threads", "place"]
+__all__ = [
+    "REPORT_SIGNAL",
+    "Activities",
+    "Report",
+    "awaited",
+    "describe_tasks",
+    "describe_threads",
+    "is_application",
+    "place",
+]
 
 #: Sent to a worker, it makes it tell what it is doing.
 REPORT_SIGNAL: Final = getattr(signal, "SIGUSR2", None)
@@ -48,13 +57,16 @@ class Report:
     """The stacks of one process, in a file without a name.
 
     Made before a fork, it can be read by the supervisor.
+
+    Attributes:
+        file: what is written goes to its end.
     """
 
     def __init__(self) -> None:
-        self._file = tempfile.TemporaryFile(prefix="pagi-report-")  # noqa: SIM115
+        self.file = _nameless_file()
         if fcntl is not None:  # what is written goes to the end, also after it was emptied
-            flags = fcntl.fcntl(self._file, fcntl.F_GETFL)
-            fcntl.fcntl(self._file, fcntl.F_SETFL, flags | os.O_APPEND)
+            flags = fcntl.fcntl(self.file, fcntl.F_GETFL)
+            fcntl.fcntl(self.file, fcntl.F_SETFL, flags | os.O_APPEND)
         self._log: logging.Logger | None = None
         self._title = ""
         self._activities: Callable[[], Activities] = dict
@@ -74,7 +86,7 @@ class Report:
             return
         signal.signal(REPORT_SIGNAL, self._tell)
         # Chained: it calls the handler above after its own work.
-        faulthandler.register(REPORT_SIGNAL, file=self._file, all_threads=True, chain=True)
+        faulthandler.register(REPORT_SIGNAL, file=self.file, all_threads=True, chain=True)
 
     def uninstall(self) -> None:
         """Ignore the signal from now on."""
@@ -84,11 +96,18 @@ class Report:
 
     def stacks(self) -> str:
         """Return what the C handler wrote and nobody logged; empty if there was no signal."""
-        return os.pread(self._file.fileno(), _MAX_STACKS, 0).decode("utf-8", "replace")
+        return os.pread(self.file.fileno(), _MAX_STACKS, 0).decode("utf-8", "replace")
+
+    def take_stacks(self) -> str:
+        """Return the same, and forget it."""
+        found = self.stacks()
+        if found:
+            self.file.truncate(0)
+        return found
 
     def close(self) -> None:
         """Close the file."""
-        self._file.close()
+        self.file.close()
 
     def _tell(self, number: int, frame: FrameType | None) -> None:
         try:
@@ -97,7 +116,7 @@ class Report:
             # It came in the middle of something that cannot be entered twice, such as a write to
             # the log. The C handler has written what there is to say.
             return
-        self._file.truncate(0)
+        self.file.truncate(0)
 
     def _log_it(self, frame: FrameType | None) -> None:
         assert self._log is not None
@@ -111,6 +130,19 @@ class Report:
         self._log.warning("%s is at %s", self._title, place(frame), extra={"detail": detail})
 
 
+def _nameless_file() -> IO[bytes]:
+    """Make a file of memory, or where the system has none in the folder for such things."""
+    make = getattr(os, "memfd_create", None)
+    if make is None:
+        return tempfile.TemporaryFile(prefix="pagi-report-")
+    return os.fdopen(make("pagi-report"), "w+b", buffering=0)
+
+
+def is_application(path: str) -> bool:
+    """Tell whether a file is neither of Python nor of this server; the text may go on behind it."""
+    return "site-packages" in path or not path.startswith(("<", _LIBRARY, _OURS))
+
+
 def place(frame: FrameType | None) -> str:
     """Return where a stack is: ``file:line in function: source``.
 
@@ -119,9 +151,7 @@ def place(frame: FrameType | None) -> str:
     """
     inner = at = frame
     while at is not None and at.f_code.co_name != _START:
-        if not at.f_code.co_filename.startswith(("<", _LIBRARY, _OURS)) or (
-            "site-packages" in at.f_code.co_filename
-        ):
+        if is_application(at.f_code.co_filename):
             inner = at
             break
         at = at.f_back
@@ -172,13 +202,13 @@ def describe_tasks(tasks: set[asyncio.Task[Any]], activities: Activities) -> str
     for _, name, exchange, coroutine in told[:_MAX_TASKS]:
         what = name if exchange is None else f"{name}: {exchange.describe()}"
         lines.append(f"  {what}")
-        lines += [f"    {step}" for step in _awaited(coroutine)]
+        lines += [f"    {step}" for step in awaited(coroutine)]
     if len(told) > _MAX_TASKS:
         lines.append(f"  and {len(told) - _MAX_TASKS} more")
     return "\n".join(lines)
 
 
-def _awaited(coroutine: Any) -> list[str]:
+def awaited(coroutine: Any) -> list[str]:
     """Return where a coroutine is, and those that it awaits, innermost last."""
     if isinstance(coroutine, str):
         return [coroutine]

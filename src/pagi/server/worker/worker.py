@@ -33,7 +33,10 @@ from pagi.server.worker.counters import Counters
 from pagi.server.worker.endpoints import Endpoints
 from pagi.server.worker.lifespan import Lifespan
 from pagi.server.worker.memory import resident_memory
+from pagi.server.worker.observer import Observer
+from pagi.server.worker.report import Report
 from pagi.server.worker.scoreboard import Scoreboard, Slot
+from pagi.server.worker.slowness import SlowRequests, SlowTurns
 from pagi.server.worker.sockets import BoundSocket
 from pagi.server.worker.transports import Transports, choose_transports
 
@@ -62,6 +65,7 @@ class Worker:
         sockets: bound, listening, non-blocking.
         worker_num: 1, 2, … of several processes; ``None`` for a single one.
         slot: where it says how it is; by default one of its own.
+        report: where stacks can be written; only in a process that does nothing but serve.
         admin: the application of admin listeners; there must be one if any of the sockets is one.
     """
 
@@ -73,6 +77,7 @@ class Worker:
         worker_num: int | None = None,
         slot: Slot | None = None,
         admin: Admin | None = None,
+        report: Report | None = None,
     ) -> None:
         self._app = app
         self._config = config
@@ -99,6 +104,11 @@ class Worker:
         self._admin = admin
         self._observed = bool(config.listening.admins())
         self._expected_tick = 0.0
+        self._slow_requests: SlowRequests | None = None
+        self._slow_turns: SlowTurns | None = None
+        limit = config.logging.slow_turn
+        if report is not None and limit is not None:
+            self._slow_turns = SlowTurns(limit, report, self._logger)
         self._lags: deque[float] = deque(maxlen=LAG_TICKS)
 
     @property
@@ -156,20 +166,31 @@ class Worker:
             acceptor.start()
             self._acceptors.append(acceptor)
 
-    def _observer(self) -> AccessLog | Counters | None:
-        """Return what is told of each exchange: the log, and counters where they are wanted."""
-        if not self._config.process.max_requests and not self._observed:
-            return self._access_log
-        return Counters(self._slot.counters, self._slot.request_cell, self._access_log)
+    def _observer(self) -> Observer | None:
+        """Return what is told of each exchange: the log, and what else is wanted."""
+        observer: Observer | None = self._access_log
+        if self._config.process.max_requests or self._observed:
+            observer = Counters(self._slot.counters, self._slot.request_cell, observer)
+        limit = self._config.logging.slow_request
+        if limit is not None:
+            observer = self._slow_requests = SlowRequests(limit, observer, self._logger)
+        return observer
 
     def _tick(self, wall: float) -> None:
         self._beat(monotonic())
+        self._look_for_slowness()
         if self._admin is not None:
             self._admin.tick()
         if self._access_log is not None:
             self._access_log.tick(wall)
         if self._endpoints is not None:
             self._endpoints.renew()
+
+    def _look_for_slowness(self) -> None:
+        if self._slow_turns is not None:
+            self._slow_turns.tick(self._lags[-1], self._expected_tick - self._slot.beat)
+        if self._slow_requests is not None:
+            self._slow_requests.tick(self.activities())
 
     def _beat(self, now: float) -> None:
         """Say how this worker is: it turns its loop, among other things."""
@@ -234,6 +255,8 @@ class Worker:
             finally:
                 if self._ticker is not None:
                     self._ticker.stop()
+                if self._slow_turns is not None:
+                    self._slow_turns.stop()
                 if self._endpoints is not None:
                     self._endpoints.close_transports()
                 if self._access_log is not None:
