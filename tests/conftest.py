@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import os
+import signal
 import sys
 from typing import Any
 
@@ -46,7 +47,15 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the markers."""
+    """Register the markers, and take signals as usual, whoever started us."""
+    for name, usual in (
+        ("SIGINT", signal.default_int_handler),
+        ("SIGHUP", signal.SIG_DFL),
+        ("SIGQUIT", signal.SIG_DFL),
+    ):
+        number = getattr(signal, name, None)  # nohup and shells have some of them ignored
+        if number is not None and signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, usual)
     config.addinivalue_line("markers", "spec(*rules): the rules of the specification it checks")
     config.addinivalue_line("markers", "once: runs on one combination of twin, loop, transports")
     config.addinivalue_line("markers", "slow: runs only when asked for, with -m slow")
