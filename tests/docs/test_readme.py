@@ -22,7 +22,7 @@ TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
-_SERVING = re.compile(r"serving on (.+)")
+_SERVING = re.compile(r"(?:serving|listening) on ([^;]*)")
 #: Nothing here takes long; what hangs is ended.
 TIMEOUT = 30.0
 
@@ -56,10 +56,12 @@ def shown_answers() -> list[tuple[str, str]]:
 
 PAGI_COMMANDS = shell_commands("pagi")
 SERVING = [
-    command for command in PAGI_COMMANDS if command.split()[1] == "run" and "main" in command
+    command
+    for command in PAGI_COMMANDS
+    if command.split()[1] in ("run", "dev") and "main" in command
 ]
 STREAMING = "pagi run ticks:app"
-OTHERS = [command for command in PAGI_COMMANDS if command.split()[1] != "run"]
+OTHERS = [command for command in PAGI_COMMANDS if command.split()[1] not in ("run", "dev")]
 
 
 def environment() -> dict[str, str]:
@@ -87,7 +89,8 @@ def folder(tmp_path: Path) -> Path:
 @contextmanager
 def serving(command: str, folder: Path, stdout: IO[str] | None = None) -> Iterator[list[str]]:
     """Run a ``pagi run …`` command on free ports and give the addresses it serves on."""
-    arguments = argument_list(re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:0", command))
+    anywhere = re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:0", command)
+    arguments = argument_list(re.sub(r"--admin \d+", "--admin 0", anywhere))
     if "--listen" not in command:
         arguments += ["--port", "0"]
     process = subprocess.Popen(

@@ -229,10 +229,15 @@ def test_port_in_use(keep: Keep) -> None:
 def test_port_in_use_on_one_address_closes_the_others(
     keep: Keep, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    [taken] = keep(bind_tcp("127.0.0.2", 0, backlog=5))
+    # Several: whoever else is busy here may have the same port on the other address.
+    candidates = [keep(bind_tcp("127.0.0.2", 0, backlog=5))[0] for _ in range(5)]
     resolve_to(monkeypatch, "127.0.0.1", "127.0.0.2")
-    message = refusal(bind_tcp, "name", port_of(taken), backlog=5)
-    assert "on 127.0.0.2 is already in use" in message
+    for taken in candidates:
+        message = refusal(bind_tcp, "name", port_of(taken), backlog=5)
+        if "on 127.0.0.2 is already in use" in message:
+            break
+    else:
+        pytest.fail(message)
     assert not answers(socket.AF_INET, ("127.0.0.1", port_of(taken)))
 
 
