@@ -42,3 +42,21 @@ async def test_streams_that_clients_end_make_room_for_others(told: Told) -> None
         async with asyncio.timeout(10):
             await server.shutdown()
     assert told.errors == []
+
+
+async def test_a_close_frame_that_comes_with_the_end_is_answered(told: Told) -> None:
+    """Browsers do that: both are in one DATA frame."""
+    async with serving(accepts, lifespan="off") as server, connect_http2(server) as client:
+        stream = client.request(
+            "/",
+            method="CONNECT",
+            headers=[("sec-websocket-version", "13")],
+            end=False,
+            pseudo=[(":protocol", "websocket")],
+        )
+        await stream.head()
+        await stream.send(bytes((0x88, 0x82, 0, 0, 0, 0, 0x03, 0xE8)), end=True)
+        assert await stream.read() == bytes((0x88, 2, 0x03, 0xE8))
+        assert await stream.read() == b""
+        assert (await client.ask()).body == b"ok"
+    assert told.errors == []

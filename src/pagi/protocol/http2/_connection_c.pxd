@@ -46,7 +46,7 @@ cdef class HTTP2Connection(HTTP2Receiver):
     cdef _begin(self, StreamState state, Head head)
     @cython.locals(state=StreamState, size=Py_ssize_t)
     cdef _receive_body(self, long long stream_id, bytes data, bint end)
-    cdef _close_tunnel(self, StreamState state)
+    cpdef leave(self, long long stream_id)
     cdef _receive_trailers(self, StreamState state, Head head, bint end)
     @cython.locals(state=StreamState)
     cdef _take_priority(self, bytes payload)

@@ -244,7 +244,6 @@ class HTTP2Connection(HTTP2Receiver):
                 self._events.append(BytesReceived(stream_id, data))
             if end:
                 self._events.append(StreamReset(stream_id, "client_closed"))
-                self._close_tunnel(state)
             return
         if self._max_body_size is not None and state.received > self._max_body_size:
             self._refuse(state, 413, "the body is too large", "body_too_large", None)
@@ -254,8 +253,15 @@ class HTTP2Connection(HTTP2Receiver):
         if end:
             self._events.append(MessageComplete(stream_id, []))
 
-    def _close_tunnel(self, state: StreamState) -> None:
-        """The peer has closed its side; nobody will send anything on ours (RFC 8441 §5)."""
+    def leave(self, stream_id: int) -> None:
+        """End a tunnel whose peer has closed its side, when nothing more is to be sent on ours.
+
+        Until then an answer to what came last may be sent, such as that to a close frame
+        (RFC 8441 §5). Streams of other kinds, or that have ended, are left alone.
+        """
+        state = self._streams.get(stream_id)
+        if state is None or state.phase != TUNNEL:
+            return
         if state.queued:
             self._reset(state, CANCEL)
         else:

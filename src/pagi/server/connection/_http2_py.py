@@ -207,6 +207,7 @@ class HTTP2Driver(HTTP2Output):
             context.log_rejected(self._client_text, event.status, event.detail)
         if stream is not None and not event.status:
             stream.lose()
+            self._http2.leave(event.stream_id)
 
     def _is_starting(self, stream: Any) -> bool:
         """Tell whether the application has not heard of a stream yet; it will not."""

@@ -24,10 +24,21 @@ class Child:
         kill_at: when it is killed if it has not ended, in monotonic seconds.
         report: where it writes its stacks when asked.
         broken: it says itself that it serves nothing but an error.
+        killed: this process killed it.
         reported: it was asked, because its loop does not turn; nobody waits for it any more.
     """
 
-    __slots__ = ("broken", "channel", "kill_at", "number", "pid", "report", "reported", "slot")
+    __slots__ = (
+        "broken",
+        "channel",
+        "kill_at",
+        "killed",
+        "number",
+        "pid",
+        "report",
+        "reported",
+        "slot",
+    )
 
     def __init__(
         self, number: int, pid: int, slot: Slot, channel: socket.socket, report: Report
@@ -39,6 +50,7 @@ class Child:
         self.report = report
         self.kill_at: float | None = None
         self.reported = False
+        self.killed = False
         self.broken = False
 
     def __str__(self) -> str:
@@ -57,6 +69,11 @@ class Child:
             os.kill(self.pid, number)
         except ProcessLookupError:  # it has ended and waits to be reaped
             pass
+
+    def kill(self) -> None:
+        """End it at once."""
+        self.killed = True
+        self.signal(signal.SIGKILL)
 
     def says_ready(self) -> bool:
         """Read what it said; tell whether it was that it is ready."""

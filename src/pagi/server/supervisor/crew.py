@@ -289,7 +289,9 @@ class Crew:
             self._retired.discard(child)
             # Of SIGTERM dies who was told to stop before it had loaded the application.
             if status not in (0, -signal.SIGTERM) and not self.stopping:
-                self._logger.warning("%s %s ended with %s", self._name, child, describe(status))
+                self._logger.warning(
+                    "%s %s ended with %s", self._name, child, _describe(child, status)
+                )
         elif child is place.serving:
             self._lost(place, status, now)
         else:
@@ -298,23 +300,17 @@ class Crew:
     def _lost(self, place: Place, status: int, now: float) -> None:
         child, place.serving = place.serving, None
         if place.coming is not None:
-            self._logger.error("%s %s ended with %s", self._name, child, describe(status))
+            self._logger.error("%s %s ended with %s", self._name, child, _describe(child, status))
             return
         delay = self._put_off(place, now, early=now - place.serves_since < HEALTHY_LIFE)
-        self._logger.error(
-            "%s %s ended with %s; replacing it in %.1f s",
-            self._name,
-            child,
-            describe(status),
-            delay,
-        )
+        self._tell_of_death(child, status, delay)
 
     def _tell_of_death(self, child: Any, status: int, delay: float) -> None:
         self._logger.error(
             "%s %s ended with %s; replacing it in %.1f s",
             self._name,
             child,
-            describe(status),
+            _describe(child, status),
             delay,
         )
 
@@ -328,13 +324,7 @@ class Crew:
             self._call_off(place, child, status, now)
             return
         delay = self._put_off(place, now, early=now - place.born < HEALTHY_LIFE)
-        self._logger.error(
-            "%s %s ended with %s; replacing it in %.1f s",
-            self._name,
-            child,
-            describe(status),
-            delay,
-        )
+        self._tell_of_death(child, status, delay)
 
     def _is_hopeless(self, place: Place) -> bool:
         """Tell whether what cannot start here would not start a second time either."""
@@ -348,7 +338,7 @@ class Crew:
             "%s %s ended with %s before it was ready; the older one goes on (%s called off)",
             self._name,
             child,
-            describe(status),
+            _describe(child, status),
             place.why,
         )
         # What fails here would fail in the other places, and soon again.
@@ -381,3 +371,7 @@ class Crew:
         if self._renewing is place:
             self._renewing = None
         self._next_turn(now)
+
+
+def _describe(child: Any, status: int) -> str:
+    return describe(status, ours=getattr(child, "killed", False))

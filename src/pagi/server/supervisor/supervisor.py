@@ -264,7 +264,7 @@ class Supervisor:
         if worn.hard:
             self._logger.error("worker %s is killed: %s", child, worn.why)
             child.reported = True
-            child.signal(signal.SIGKILL)
+            child.kill()
             if place is not None:
                 self._crew.replace_now(place, now, worn.why)
         elif place is not None and place.coming is None:
@@ -304,7 +304,7 @@ class Supervisor:
             self._kill_stuck(child)
         else:
             self._logger.error("worker %s did not end within its timeouts and is killed", child)
-            child.signal(signal.SIGKILL)
+            child.kill()
 
     def _reap(self) -> None:
         for child, status in self._nursery.reap():
@@ -349,7 +349,7 @@ class Supervisor:
             if self._crew.place_of(child) is None:
                 self.retire(child)
             return
-        child.signal(signal.SIGKILL)
+        child.kill()
 
     # ------------------------------------------------------------- what is asked for
 

@@ -31,6 +31,9 @@ def test_a_tunnel_whose_peer_closes_its_side_is_closed() -> None:
     (event,) = pair.receive(frame("DATA", 1, 1))
     assert isinstance(event, StreamReset)
     assert event.reason == "client_closed"
+    pair.machine.send_body(1, b"bye")  # as the answer to a close frame that came with the end
+    assert shapes(pair.sent()) == [("DATA", 1, 0, 3)]
+    pair.machine.leave(1)
     assert shapes(pair.sent()) == [("DATA", 1, 1, 0)]
     assert not pair.machine.is_open(1)
     assert pair.receive(pair.headers(3))[0].stream_id == 3
@@ -41,6 +44,7 @@ def test_what_nobody_reads_does_not_keep_such_a_tunnel() -> None:
     pair.machine.send_body(1, bytes(70_000))
     pair.sent()
     pair.receive(frame("DATA", 1, 1))
+    pair.machine.leave(1)
     assert [part[:2] for part in pair.sent()] == [("RST_STREAM", 1)]
     assert not pair.machine.is_open(1)
     assert pair.machine.buffered(1) == 0
