@@ -212,6 +212,7 @@ class ForeignTLSOpening(_TLSOpening):
         self._stop_watching()
         if data[:1] == bytes((_HANDSHAKE,)):
             self._task = self._loop.create_task(self._shake_hands(sock))
+            self._task.add_done_callback(self._shook_hands)
             return
         if data[:1].isalpha():
             self._log_plain(sock)
@@ -230,10 +231,12 @@ class ForeignTLSOpening(_TLSOpening):
         except Exception as exc:  # the peer's fault, or a peer that left
             self._log_failure(sock, exc)
             self._end()
-        except asyncio.CancelledError:
+
+    def _shook_hands(self, task: asyncio.Task[None]) -> None:
+        """Take the end of the task; one that is cancelled early has not run at all."""
+        self._task = None
+        if task.cancelled():
             self._end()
-        finally:
-            self._task = None
 
     def connection_made(self, transport: Any) -> None:
         """See `_TLSOpening`."""
