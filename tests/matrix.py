@@ -17,7 +17,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from time import monotonic
 
-SERVER_TESTS = ("tests/server", "tests/suite", "--ignore=tests/server/conformance")
+#: What runs in processes of its own and says nothing of transports: on the outer combinations only.
+_OF_PROCESSES = ("admin", "dev", "hot_restart", "operations", "restarts", "telemetry", "top")
+SERVER_TESTS = (
+    "tests/server",
+    "tests/suite",
+    "--ignore=tests/server/conformance",
+    *(f"--ignore=tests/server/test_{name}.py" for name in _OF_PROCESSES),
+)
 _COUNTS = re.compile(r"(\d+) (passed|failed|skipped|errors?|xfailed|xpassed|deselected)")
 
 
