@@ -8,18 +8,12 @@ written to ``crash-http1`` and named.
 
 from __future__ import annotations
 
-import argparse
 import random
-import sys
-import tempfile
-import time
-from pathlib import Path
 from typing import Any
 
+from fuzz.driving import Fuzzer, corpus_of
 from pagi.protocol.events import BodyReceived, ConnectionFailed, Event, MessageComplete
 from tests.unit.protocol.http1.driving import implementations, machine_class, new, serve
-
-CORPUS = Path(__file__).parents[1] / "tests" / "corpus" / "http1"
 
 #: Small limits are reached by small inputs.
 LIMITS: list[dict[str, Any]] = [
@@ -100,60 +94,15 @@ def _mutated(source: random.Random, seeds: list[bytes]) -> bytes:
     return bytes([source.randrange(256), source.choice((0, 1, 1, 2, 3, 7, 16, 200))]) + bytes(data)
 
 
-def _seeds(paths: list[str]) -> list[bytes]:
-    folders = [Path(path) for path in paths] or [CORPUS]
-    files = [file for folder in folders for file in sorted(folder.glob("*.http"))]
-    return [data for file in files if len(data := file.read_bytes()) < 2000]
-
-
-def fuzz_by_mutation(seconds: float, seed: int, paths: list[str]) -> int:
-    """Fuzz without atheris and return the number of inputs."""
-    source = random.Random(seed)
-    seeds = _seeds(paths)
-    stop = time.monotonic() + seconds
-    count = 0
-    while time.monotonic() < stop:
-        data = _mutated(source, seeds)
-        try:
-            check(data)
-        except Exception:
-            Path("crash-http1").write_bytes(data)
-            print(f"input {count} of seed {seed}, kept in crash-http1: {data!r}", file=sys.stderr)
-            raise
-        count += 1
-    return count
-
-
-def fuzz_by_coverage(seconds: float, seed: int, paths: list[str]) -> None:
-    """Fuzz with atheris, which ends the process itself."""
-    import atheris
-
-    atheris.instrument_all()
-    arguments = [f"-max_total_time={int(seconds)}", f"-seed={seed}", "-max_len=4000"]
-    # what is found goes into the first folder: not into the corpus
-    found = tempfile.mkdtemp(prefix="fuzz-http1-")
-    atheris.Setup(["fuzz.http1", *arguments, found, *(paths or [str(CORPUS)])], check)
-    atheris.Fuzz()
-
-
-def main() -> None:
-    """Read the arguments and fuzz."""
-    parser = argparse.ArgumentParser(prog="python -m fuzz.http1", description=__doc__)
-    parser.add_argument("--seconds", type=float, default=60.0, help="how long (60)")
-    parser.add_argument("--seed", type=int, default=None, help="of the random numbers")
-    parser.add_argument("--plain", action="store_true", help="leave atheris aside")
-    parser.add_argument("corpus", nargs="*", help="folders with seeds (tests/corpus/http1)")
-    options = parser.parse_args()
-    seed = int(time.time()) if options.seed is None else options.seed
-    names = " and ".join(implementations())
-    if not options.plain:
-        try:
-            fuzz_by_coverage(options.seconds, seed, options.corpus)
-        except ImportError:
-            print("atheris is not installed: inputs are found by mutation", file=sys.stderr)
-    count = fuzz_by_mutation(options.seconds, seed, options.corpus)
-    print(f"{count} inputs on {names}, seed {seed}: no fault")
-
+FUZZER = Fuzzer(
+    module="http1",
+    check=check,
+    mutated=_mutated,
+    seeds=corpus_of("http1", ".http", 2000),
+    max_size=4000,
+    about=__doc__,
+    ways=" and ".join(implementations()),
+)
 
 if __name__ == "__main__":
-    main()
+    FUZZER.main()

@@ -8,15 +8,11 @@ that breaks a rule is written to ``crash-http2`` and named.
 
 from __future__ import annotations
 
-import argparse
 import importlib
 import random
-import sys
-import tempfile
-import time
-from pathlib import Path
 from typing import Any
 
+from fuzz.driving import Fuzzer, corpus_of
 from pagi.protocol.connection import DefaultFields
 from pagi.protocol.errors import LocalProtocolError
 from pagi.protocol.events import (
@@ -32,7 +28,6 @@ from pagi.protocol.http2.codes import PREFACE
 from pagi.protocol.http2.limits import HTTP2Limits
 from tests.unit.protocol.http2.driving import compiled_is_built
 
-CORPUS = Path(__file__).parents[1] / "tests" / "corpus" / "http2"
 DEFAULTS = DefaultFields(b"Tue, 15 Nov 1994 08:12:31 GMT", b"test")
 
 #: Small limits are reached by small inputs. A target's limit is not among them: targets that were
@@ -246,60 +241,15 @@ def _noise(source: random.Random) -> bytes:
     return len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream + payload
 
 
-def _seeds(paths: list[str]) -> list[bytes]:
-    folders = [Path(path) for path in paths] or [CORPUS]
-    files = [file for folder in folders for file in sorted(folder.glob("*.h2"))]
-    return [data for file in files if len(data := file.read_bytes()) < 2000]
-
-
-def fuzz_by_mutation(seconds: float, seed: int, paths: list[str]) -> int:
-    """Fuzz without atheris and return the number of inputs."""
-    source = random.Random(seed)
-    seeds = _seeds(paths)
-    stop = time.monotonic() + seconds
-    count = 0
-    while time.monotonic() < stop:
-        data = _mutated(source, seeds)
-        try:
-            check(data)
-        except Exception:
-            Path("crash-http2").write_bytes(data)
-            print(f"input {count} of seed {seed}, kept in crash-http2: {data!r}", file=sys.stderr)
-            raise
-        count += 1
-    return count
-
-
-def fuzz_by_coverage(seconds: float, seed: int, paths: list[str]) -> None:
-    """Fuzz with atheris, which ends the process itself."""
-    import atheris
-
-    atheris.instrument_all()
-    arguments = [f"-max_total_time={int(seconds)}", f"-seed={seed}", "-max_len=3000"]
-    # what is found goes into the first folder: not into the corpus
-    found = tempfile.mkdtemp(prefix="fuzz-http2-")
-    atheris.Setup(["fuzz.http2", *arguments, found, *(paths or [str(CORPUS)])], check)
-    atheris.Fuzz()
-
-
-def main() -> None:
-    """Read the arguments and fuzz."""
-    parser = argparse.ArgumentParser(prog="python -m fuzz.http2", description=__doc__)
-    parser.add_argument("--seconds", type=float, default=60.0, help="how long (60)")
-    parser.add_argument("--seed", type=int, default=None, help="of the random numbers")
-    parser.add_argument("--plain", action="store_true", help="leave atheris aside")
-    parser.add_argument("corpus", nargs="*", help="folders with seeds (tests/corpus/http2)")
-    options = parser.parse_args()
-    seed = int(time.time()) if options.seed is None else options.seed
-    names = " and ".join(implementations())
-    if not options.plain:
-        try:
-            fuzz_by_coverage(options.seconds, seed, options.corpus)
-        except ImportError:
-            print("atheris is not installed: inputs are found by mutation", file=sys.stderr)
-    count = fuzz_by_mutation(options.seconds, seed, options.corpus)
-    print(f"{count} inputs on {names}, seed {seed}: no fault")
-
+FUZZER = Fuzzer(
+    module="http2",
+    check=check,
+    mutated=_mutated,
+    seeds=corpus_of("http2", ".h2", 2000),
+    max_size=3000,
+    about=__doc__,
+    ways=" and ".join(implementations()),
+)
 
 if __name__ == "__main__":
-    main()
+    FUZZER.main()

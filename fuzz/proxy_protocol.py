@@ -10,14 +10,11 @@ trusted proxy adds may change who the client is. The first input that breaks a r
 
 from __future__ import annotations
 
-import argparse
 import random
-import sys
-import tempfile
-import time
 from ipaddress import ip_address
 from pathlib import Path
 
+from fuzz.driving import Fuzzer
 from pagi.protocol.forwarded import Node, Statement, read_forwarded, read_x_forwarded
 from pagi.protocol.proxy_protocol import MAX_HEADER_SIZE, ProxyHeader, ProxyReader
 from tests.unit.protocol.proxy_headers import LOCAL, line, tlv, version_2
@@ -124,55 +121,22 @@ def _seeds(paths: list[str]) -> list[bytes]:
     return [Path(path).read_bytes() for path in paths] or SEEDS
 
 
-def fuzz_by_mutation(seconds: float, seed: int, paths: list[str]) -> int:
-    """Fuzz without atheris and return the number of inputs."""
-    source = random.Random(seed)
-    seeds = _seeds(paths)
-    stop = time.monotonic() + seconds
-    count = 0
-    while time.monotonic() < stop:
-        data = _mutated(source, seeds)
-        try:
-            check(data)
-        except Exception:
-            kept = Path("crash-proxy-protocol")
-            kept.write_bytes(data)
-            print(f"input {count} of seed {seed}, kept in {kept}: {data!r}", file=sys.stderr)
-            raise
-        count += 1
-    return count
-
-
-def fuzz_by_coverage(seconds: float, seed: int, paths: list[str]) -> None:
-    """Fuzz with atheris, which ends the process itself."""
-    import atheris
-
-    atheris.instrument_all()
-    arguments = [f"-max_total_time={int(seconds)}", f"-seed={seed}", "-max_len=1000"]
-    found = Path(tempfile.mkdtemp(prefix="fuzz-proxy-protocol-"))
+def _begin(found: Path, paths: list[str]) -> list[str]:
+    """Put the seeds into the first folder, behind a byte that chooses the cuts."""
     for number, data in enumerate(_seeds(paths)):
         (found / str(number)).write_bytes(b"\x07" + data)
-    atheris.Setup(["fuzz.proxy_protocol", *arguments, str(found)], check)
-    atheris.Fuzz()
+    return []
 
 
-def main() -> None:
-    """Read the arguments and fuzz."""
-    parser = argparse.ArgumentParser(prog="python -m fuzz.proxy_protocol", description=__doc__)
-    parser.add_argument("--seconds", type=float, default=60.0, help="how long (60)")
-    parser.add_argument("--seed", type=int, default=None, help="of the random numbers")
-    parser.add_argument("--plain", action="store_true", help="leave atheris aside")
-    parser.add_argument("seeds", nargs="*", help="files to begin with, instead of our own")
-    options = parser.parse_args()
-    seed = int(time.time()) if options.seed is None else options.seed
-    if not options.plain:
-        try:
-            fuzz_by_coverage(options.seconds, seed, options.seeds)
-        except ImportError:
-            print("atheris is not installed: inputs are found by mutation", file=sys.stderr)
-    count = fuzz_by_mutation(options.seconds, seed, options.seeds)
-    print(f"{count} inputs, seed {seed}: no fault")
-
+FUZZER = Fuzzer(
+    module="proxy_protocol",
+    check=check,
+    mutated=_mutated,
+    seeds=_seeds,
+    max_size=1000,
+    about=__doc__,
+    begin=_begin,
+)
 
 if __name__ == "__main__":
-    main()
+    FUZZER.main()

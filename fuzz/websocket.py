@@ -8,14 +8,10 @@ first input that breaks a rule is written to ``crash-websocket`` and named.
 
 from __future__ import annotations
 
-import argparse
 import random
-import sys
-import tempfile
-import time
-from pathlib import Path
 from typing import Any
 
+from fuzz.driving import Fuzzer, corpus_of
 from pagi.protocol.websocket.deflate import DeflateParameters
 from pagi.protocol.websocket.events import CloseReceived, Failed, MessageReceived, WebSocketEvent
 from tests.unit.protocol.websocket.driving import (
@@ -28,8 +24,6 @@ from tests.unit.protocol.websocket.driving import (
     serve,
     single_bytes,
 )
-
-CORPUS = Path(__file__).parents[1] / "tests" / "corpus" / "websocket"
 
 _KINDS = [Implementation(name) for name in implementations()]
 #: What was agreed, and limits; small ones are reached by small inputs.
@@ -104,61 +98,15 @@ def _mutated(source: random.Random, seeds: list[bytes]) -> bytes:
     return bytes([source.randrange(256), source.choice((1, 2, 3, 7, 16, 200))]) + bytes(data)
 
 
-def _seeds(paths: list[str]) -> list[bytes]:
-    folders = [Path(path) for path in paths] or [CORPUS]
-    files = [file for folder in folders for file in sorted(folder.glob("*.ws"))]
-    return [data for file in files if len(data := file.read_bytes()) < 1500]
-
-
-def fuzz_by_mutation(seconds: float, seed: int, paths: list[str]) -> int:
-    """Fuzz without atheris and return the number of inputs."""
-    source = random.Random(seed)
-    seeds = _seeds(paths)
-    stop = time.monotonic() + seconds
-    count = 0
-    while time.monotonic() < stop:
-        data = _mutated(source, seeds)
-        try:
-            check(data)
-        except Exception:
-            Path("crash-websocket").write_bytes(data)
-            print(
-                f"input {count} of seed {seed}, kept in crash-websocket: {data!r}", file=sys.stderr
-            )
-            raise
-        count += 1
-    return count
-
-
-def fuzz_by_coverage(seconds: float, seed: int, paths: list[str]) -> None:
-    """Fuzz with atheris, which ends the process itself."""
-    import atheris
-
-    atheris.instrument_all()
-    arguments = [f"-max_total_time={int(seconds)}", f"-seed={seed}", "-max_len=2000"]
-    # what is found goes into the first folder: not into the corpus
-    found = tempfile.mkdtemp(prefix="fuzz-websocket-")
-    atheris.Setup(["fuzz.websocket", *arguments, found, *(paths or [str(CORPUS)])], check)
-    atheris.Fuzz()
-
-
-def main() -> None:
-    """Read the arguments and fuzz."""
-    parser = argparse.ArgumentParser(prog="python -m fuzz.websocket", description=__doc__)
-    parser.add_argument("--seconds", type=float, default=60.0, help="how long (60)")
-    parser.add_argument("--seed", type=int, default=None, help="of the random numbers")
-    parser.add_argument("--plain", action="store_true", help="leave atheris aside")
-    parser.add_argument("corpus", nargs="*", help="folders with seeds (tests/corpus/websocket)")
-    options = parser.parse_args()
-    seed = int(time.time()) if options.seed is None else options.seed
-    if not options.plain:
-        try:
-            fuzz_by_coverage(options.seconds, seed, options.corpus)
-        except ImportError:
-            print("atheris is not installed: inputs are found by mutation", file=sys.stderr)
-    count = fuzz_by_mutation(options.seconds, seed, options.corpus)
-    print(f"{count} inputs on {' and '.join(implementations())}, seed {seed}: no fault")
-
+FUZZER = Fuzzer(
+    module="websocket",
+    check=check,
+    mutated=_mutated,
+    seeds=corpus_of("websocket", ".ws", 1500),
+    max_size=2000,
+    about=__doc__,
+    ways=" and ".join(implementations()),
+)
 
 if __name__ == "__main__":
-    main()
+    FUZZER.main()
