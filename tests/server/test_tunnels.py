@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.server.client import serving
 from tests.server.conftest import Told, told
-from tests.server.http2_client import connect_http2
+from tests.server.http2_client import Connection, Stream, connect_http2
 
 __all__ = ["told"]
 
@@ -23,19 +23,25 @@ async def accepts(scope: Any, receive: Any, send: Any) -> None:
         await send({"type": "http.response.body", "body": b"ok"})
 
 
+async def open_tunnel(client: Connection) -> Stream:
+    """Open a WebSocket's stream."""
+    stream = client.request(
+        "/",
+        method="CONNECT",
+        headers=[("sec-websocket-version", "13")],
+        end=False,
+        pseudo=[(":protocol", "websocket")],
+    )
+    await stream.head()
+    assert stream.status == 200
+    return stream
+
+
 async def test_streams_that_clients_end_make_room_for_others(told: Told) -> None:
     async with serving(accepts, lifespan="off", h2_max_concurrent_streams=5) as server:
         async with connect_http2(server) as client:
             for _ in range(12):
-                stream = client.request(
-                    "/",
-                    method="CONNECT",
-                    headers=[("sec-websocket-version", "13")],
-                    end=False,
-                    pseudo=[(":protocol", "websocket")],
-                )
-                await stream.head()
-                assert stream.status == 200
+                stream = await open_tunnel(client)
                 await stream.send(b"", end=True)
                 assert await stream.read() == b""
             assert (await client.ask()).body == b"ok"
@@ -47,14 +53,7 @@ async def test_streams_that_clients_end_make_room_for_others(told: Told) -> None
 async def test_a_close_frame_that_comes_with_the_end_is_answered(told: Told) -> None:
     """Browsers do that: both are in one DATA frame."""
     async with serving(accepts, lifespan="off") as server, connect_http2(server) as client:
-        stream = client.request(
-            "/",
-            method="CONNECT",
-            headers=[("sec-websocket-version", "13")],
-            end=False,
-            pseudo=[(":protocol", "websocket")],
-        )
-        await stream.head()
+        stream = await open_tunnel(client)
         await stream.send(bytes((0x88, 0x82, 0, 0, 0, 0, 0x03, 0xE8)), end=True)
         assert await stream.read() == bytes((0x88, 2, 0x03, 0xE8))
         assert await stream.read() == b""

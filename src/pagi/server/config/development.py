@@ -5,20 +5,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pagi.server.config.kinds import NOTHING, Kind, Switch, text_of
+from pagi.server.config.kinds import Switch, Texts
 from pagi.server.config.option import option
 
 __all__ = ["Development", "Words"]
 
 
-class Words(Kind["tuple[str, ...]"]):
+class Words(Texts):
     """Paths or patterns, one or several."""
 
     metavar = "TEXT"
-    repeatable = True
 
     def __init__(self, unit: str, metavar: str) -> None:
         """Remember what the words are."""
@@ -26,30 +24,11 @@ class Words(Kind["tuple[str, ...]"]):
         self.metavar = metavar
         self.expected = f"write {unit}, separated by commas"
 
-    def read(self, text: str) -> tuple[str, ...]:
-        """Read words separated by commas, or ``none``."""
-        if text.lower() in NOTHING:
-            return ()
-        return tuple(self._one(part.strip()) for part in text.split(",") if part.strip())
-
-    def accept(self, value: object) -> tuple[str, ...]:
-        """Take text or a sequence of texts."""
-        if isinstance(value, Sequence) and not isinstance(value, str):
-            return tuple(self._one(text_of(self, item)) for item in value)
-        return self.read(text_of(self, value))
-
-    def _one(self, text: str) -> str:
+    def one(self, text: str) -> str:
+        """Refuse what holds characters that nothing is called by."""
         if not text or any(c < " " or c == "\x7f" for c in text):
             raise self.refusal(text)
         return text
-
-    def show(self, value: tuple[str, ...]) -> str:
-        """Return the words, separated by commas, or ``none``."""
-        return ",".join(value) or "none"
-
-    def native(self, value: tuple[str, ...]) -> object:
-        """Return a list."""
-        return list(value)
 
 
 @dataclass(frozen=True, slots=True)

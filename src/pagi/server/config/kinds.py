@@ -26,6 +26,7 @@ __all__ = [
     "SizeOrNone",
     "Switch",
     "Text",
+    "Texts",
     "Whole",
     "Workers",
     "available_cores",
@@ -309,38 +310,48 @@ class Seconds(Kind["float | None"]):
         return 0.0 if value is None else value
 
 
-class Origins(Kind["tuple[str, ...]"]):
-    """Origins of web pages (RFC 6454 §6.1), one or several."""
+class Texts(Kind["tuple[str, ...]"]):
+    """Several texts of one sort; subclasses say which."""
 
-    unit = "list of origins"
-    metavar = "ORIGIN"
-    expected = "write scheme://host or scheme://host:port, without a path"
     repeatable = True
 
+    @abstractmethod
+    def one(self, text: str) -> str:
+        """Check one of them and return it as it is kept. Raises ValueError."""
+
     def read(self, text: str) -> tuple[str, ...]:
-        """Read origins separated by commas, or ``none``."""
+        """Read texts separated by commas, or ``none``."""
         if text.lower() in NOTHING:
             return ()
-        return tuple(self._one(part.strip()) for part in text.split(",") if part.strip())
+        return tuple(self.one(part.strip()) for part in text.split(",") if part.strip())
 
     def accept(self, value: object) -> tuple[str, ...]:
         """Take text or a sequence of texts."""
         if isinstance(value, Sequence) and not isinstance(value, str):
-            return tuple(self._one(text_of(self, item)) for item in value)
+            return tuple(self.one(text_of(self, item)) for item in value)
         return self.read(text_of(self, value))
 
-    def _one(self, text: str) -> str:
-        if text != "null" and _ORIGIN.fullmatch(text) is None:
-            raise ValueError(f"{text!r} is not an origin; {self.expected}")
-        return text.lower()
-
     def show(self, value: tuple[str, ...]) -> str:
-        """Return the origins, separated by commas, or ``none``."""
+        """Return the texts, separated by commas, or ``none``."""
         return ",".join(value) or "none"
 
     def native(self, value: tuple[str, ...]) -> object:
         """Return a list."""
         return list(value)
+
+
+class Origins(Texts):
+    """Origins of web pages (RFC 6454 §6.1), one or several."""
+
+    unit = "list of origins"
+    metavar = "ORIGIN"
+    expected = "write scheme://host or scheme://host:port, without a path"
+
+    def one(self, text: str) -> str:
+        """Compare with the form of an origin."""
+        if text != "null" and _ORIGIN.fullmatch(text) is None:
+            raise ValueError(f"{text!r} is not an origin; {self.expected}")
+        return text.lower()
 
 
 _ORIGIN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#@,\s]+")

@@ -6,12 +6,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 from typing import Final, Literal, TypeAlias
 
-from pagi.server.config.kinds import NOTHING, Choice, Kind, text_of
+from pagi.server.config.kinds import Choice, Kind, Texts
 from pagi.server.config.option import option
 
 __all__ = ["ANYBODY", "UNIX", "ForwardedFamily", "Proxies", "Trusted"]
@@ -26,27 +25,15 @@ ForwardedFamily: TypeAlias = Literal["none", "x-forwarded", "forwarded"]
 _FAMILY: Kind[ForwardedFamily] = Choice("none", "x-forwarded", "forwarded")
 
 
-class Trusted(Kind["tuple[str, ...]"]):
+class Trusted(Texts):
     """Peers: addresses, networks, ``unix`` and ``*``."""
 
     unit = "list of peers"
     metavar = "PEER"
     expected = "write an address, a network such as 10.0.0.0/8, unix or *"
-    repeatable = True
 
-    def read(self, text: str) -> tuple[str, ...]:
-        """Read peers separated by commas, or ``none``."""
-        if text.lower() in NOTHING:
-            return ()
-        return tuple(self._one(part.strip()) for part in text.split(",") if part.strip())
-
-    def accept(self, value: object) -> tuple[str, ...]:
-        """Take text or a sequence of texts."""
-        if isinstance(value, Sequence) and not isinstance(value, str):
-            return tuple(self._one(text_of(self, item)) for item in value)
-        return self.read(text_of(self, value))
-
-    def _one(self, text: str) -> str:
+    def one(self, text: str) -> str:
+        """Read an address or a network, of which no bits beyond its own are set."""
         if text == ANYBODY or text.lower() == UNIX:
             return text.lower()
         host = text[1:-1] if text.startswith("[") and text.endswith("]") else text
@@ -63,14 +50,6 @@ class Trusted(Kind["tuple[str, ...]"]):
                 f"{host.partition('/')[0]} for the address"
             )
         return str(network)
-
-    def show(self, value: tuple[str, ...]) -> str:
-        """Return the peers, separated by commas, or ``none``."""
-        return ",".join(value) or "none"
-
-    def native(self, value: tuple[str, ...]) -> object:
-        """Return a list."""
-        return list(value)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,9 +19,10 @@ import os
 import selectors
 import signal
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Final
 
+from pagi.server.supervisor.exits import reaped
 from pagi.server.supervisor.signals import SignalQueue
 from pagi.server.worker.predecessor import Handed, Predecessor
 
@@ -129,7 +130,7 @@ def guard(handover: Handover, signals: SignalQueue) -> int:
                     for number in signals.take():
                         if number != signal.SIGCHLD:
                             send_signal(pid, number)
-            statuses.update(_ended())
+            statuses.update(reaped())
     return statuses[pid]
 
 
@@ -139,15 +140,3 @@ def send_signal(pid: int, number: signal.Signals) -> None:
         os.kill(pid, number)
     except ProcessLookupError:
         pass
-
-
-def _ended() -> Iterator[tuple[int, int]]:
-    """Yield the children that have ended, orphans of others included, and their statuses."""
-    while True:
-        try:
-            pid, wait_status = os.waitpid(-1, os.WNOHANG)
-        except ChildProcessError:
-            return
-        if not pid:
-            return
-        yield pid, os.waitstatus_to_exitcode(wait_status)

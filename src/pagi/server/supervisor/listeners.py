@@ -91,8 +91,8 @@ class Listeners:
             bound.disown()
 
     def of(self, number: int) -> list[BoundSocket]:
-        """Return those of worker ``number``: 1, 2, …; those of the admin process for 0."""
-        return self._sets[number - 1] if number else self.admin
+        """Return those of worker ``number``: 1, 2, …."""
+        return self._sets[number - 1]
 
     def close(self, *, but: Sequence[BoundSocket] = ()) -> None:
         """Close all, except those that a worker serves."""

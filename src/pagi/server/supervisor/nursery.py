@@ -13,6 +13,7 @@ from typing import Final
 
 from pagi.server.errors import StartError
 from pagi.server.supervisor.child import Child
+from pagi.server.supervisor.exits import reaped
 from pagi.server.supervisor.signals import NOT_FOR_WORKERS, SignalQueue
 from pagi.server.worker.link import Link
 from pagi.server.worker.report import Report
@@ -123,20 +124,11 @@ class Nursery:
             self.selector.unregister(child.channel)
 
     def reap(self) -> Iterator[tuple[Child, int]]:
-        """Yield the children that have ended, with their status; negative is a signal.
-
-        As process 1 of a container we also get the orphans of others, which are let go.
-        """
-        while True:
-            try:
-                pid, wait_status = os.waitpid(-1, os.WNOHANG)
-            except ChildProcessError:
-                return
-            if not pid:
-                return
+        """Yield the children that have ended, with their status; negative is a signal."""
+        for pid, status in reaped():
             child = self.children.pop(pid, None)
-            if child is not None:
+            if child is not None:  # not an orphan of others
                 self.unlisten(child)
                 child.close()
-                yield child, os.waitstatus_to_exitcode(wait_status)
+                yield child, status
                 self.scoreboard.release(child.slot)
