@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Final
 from pagi.server.connection.driver import RESOLUTION
 
 if TYPE_CHECKING:
+    import asyncio
     import socket
 
     from pagi.server.connection.context import ConnectionContext
 
-__all__ = ["Opening", "peer_text", "read_up"]
+__all__ = ["Opening", "WatchedSocket", "peer_text", "read_up"]
 
 #: How long, during a stop, a peer may take to say something, or to complete what it began, in
 #: seconds.
@@ -91,6 +92,40 @@ class Opening:
         self._leave()
         if self._context.closed is not None:
             self._context.closed()
+
+
+class WatchedSocket(Opening):
+    """An opening that looks at a socket which has no transport yet; subclasses say what for."""
+
+    _loop: asyncio.AbstractEventLoop
+    _sock: socket.socket | None
+    _watching = False
+
+    def _look(self) -> None:
+        """Look at what has come."""
+
+    def _watch(self) -> None:
+        """Look again when something comes."""
+        if not self._watching and self._sock is not None:
+            self._watching = True
+            self._loop.add_reader(self._sock.fileno(), self._look)
+
+    def _stop_watching(self) -> None:
+        if self._watching and self._sock is not None:
+            self._watching = False
+            self._loop.remove_reader(self._sock.fileno())
+
+    def _address(self) -> str:
+        """See `Opening`."""
+        return "-" if self._sock is None else peer_text(self._sock)
+
+    def _end(self) -> None:
+        """Close the socket, unless it is somebody else's by now."""
+        self._stop_watching()
+        sock, self._sock = self._sock, None
+        if sock is not None:
+            sock.close()
+            self._gone()
 
 
 def read_up(sock: socket.socket) -> None:

@@ -17,7 +17,7 @@ from pagi.protocol.proxy_protocol import (
     ProxyReader,
     begins_proxy_header,
 )
-from pagi.server.connection.opening import Opening, peer_text, read_up
+from pagi.server.connection.opening import WatchedSocket, peer_text, read_up
 
 if TYPE_CHECKING:
     from pagi.server.connection.context import ConnectionContext
@@ -28,7 +28,7 @@ __all__ = ["MakeTransport", "ProxyOpening"]
 MakeTransport = Callable[[socket.socket, Any], Any]
 
 
-class ProxyOpening(Opening):
+class ProxyOpening(WatchedSocket):
     """Reads the header of a trusted peer; others have none, and may not send one.
 
     Args:
@@ -50,10 +50,9 @@ class ProxyOpening(Opening):
         super().__init__(context, context.timeouts.header_timeout)
         self._loop = context.service.loop
         self._make = make
-        self._sock: socket.socket | None = sock
+        self._sock = sock
         self._protocol = protocol
         self._reader: ProxyReader | None = None
-        self._watching = False
 
     def open(self) -> None:
         """Begin to read."""
@@ -97,16 +96,6 @@ class ProxyOpening(Opening):
         else:
             self._proceed(sock, reader.header)
 
-    def _watch(self) -> None:
-        if not self._watching and self._sock is not None:
-            self._watching = True
-            self._loop.add_reader(self._sock.fileno(), self._look)
-
-    def _stop_watching(self) -> None:
-        if self._watching and self._sock is not None:
-            self._watching = False
-            self._loop.remove_reader(self._sock.fileno())
-
     def _proceed(self, sock: socket.socket, header: ProxyHeader | None) -> None:
         """Make the transport, as if the connection were accepted now."""
         self._stop_watching()
@@ -128,16 +117,6 @@ class ProxyOpening(Opening):
         self._context.logger.warning("%s: refused: %s", peer_text(sock), detail)
         read_up(sock)
         self._end()
-
-    def _end(self) -> None:
-        self._stop_watching()
-        sock, self._sock = self._sock, None
-        if sock is not None:
-            sock.close()
-            self._gone()
-
-    def _address(self) -> str:
-        return "-" if self._sock is None else peer_text(self._sock)
 
     def abort(self, reason: str) -> None:
         """Give the connection up."""

@@ -18,7 +18,7 @@ from pagi.protocol.grammar import is_host
 from pagi.server.connection.driver import RESOLUTION
 from pagi.server.connection.http1 import HTTP1Driver
 from pagi.server.connection.http2 import HTTP2Driver
-from pagi.server.connection.opening import Opening, peer_text, read_up
+from pagi.server.connection.opening import Opening, WatchedSocket, peer_text, read_up
 from pagi.server.connection.tls_transport import TLSTransport
 from pagi.server.connection.transport import SocketTransport, send_at_once
 
@@ -163,7 +163,7 @@ class TLSOpening(_TLSOpening):
             self._transport.abort()
 
 
-class ForeignTLSOpening(_TLSOpening):
+class ForeignTLSOpening(WatchedSocket, _TLSOpening):
     """Waits for the handshake that aiofastnet or the loop makes.
 
     Args:
@@ -185,8 +185,7 @@ class ForeignTLSOpening(_TLSOpening):
         super().__init__(context, handshake_timeout, stated)
         self._loop = context.service.loop
         self._connect = connect
-        self._sock: socket.socket | None = sock
-        self._watching = False
+        self._sock = sock
         self._task: asyncio.Task[None] | None = None
 
     def open(self) -> None:
@@ -202,9 +201,7 @@ class ForeignTLSOpening(_TLSOpening):
         try:
             data = sock.recv(_LOOK_SIZE, socket.MSG_PEEK)
         except (BlockingIOError, InterruptedError):
-            if not self._watching:
-                self._watching = True
-                self._loop.add_reader(sock.fileno(), self._look)
+            self._watch()
             return
         except OSError:
             self._end()
@@ -219,11 +216,6 @@ class ForeignTLSOpening(_TLSOpening):
             _send_plainly(sock, _plain_answer(data))
         read_up(sock)
         self._end()
-
-    def _stop_watching(self) -> None:
-        if self._watching and self._sock is not None:
-            self._watching = False
-            self._loop.remove_reader(self._sock.fileno())
 
     async def _shake_hands(self, sock: socket.socket) -> None:
         try:
@@ -245,17 +237,6 @@ class ForeignTLSOpening(_TLSOpening):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The peer left before the handshake was complete; the task knows."""
-
-    def _address(self) -> str:
-        """See `_TLSOpening`."""
-        return "-" if self._sock is None else peer_text(self._sock)
-
-    def _end(self) -> None:
-        self._stop_watching()
-        sock, self._sock = self._sock, None
-        if sock is not None:
-            sock.close()
-        self._gone()
 
     def abort(self, reason: str) -> None:
         """Give the connection up."""
